@@ -1,0 +1,463 @@
+-- pgqrs, schema version 1: a message queue in PostgreSQL (14 or newer).
+--
+-- PgStore::install() runs this file once, in the schema of your choice. By hand:
+--   psql -1 -v ON_ERROR_STOP=1 -f schema.sql
+-- It creates everything in the first schema of the search_path and never touches what
+-- is there already: a second run stops at the first CREATE.
+--
+-- A message's body is written once and never moves. Its state is one narrow row in
+-- exactly one of four tables, and every move is one statement:
+--
+--   enqueue ---------> pgqrs_live -- archive ------> pgqrs_done
+--                       ^     |  \-- dead_letter --> pgqrs_dead
+--              dequeue, |     |   \- delete -------> (body and state are gone)
+--              when due |     v
+--   enqueue_delayed -> pgqrs_scheduled <- release, retry
+--
+-- Every key begins with queue_id and every statement names the queue, so the tables can
+-- be partitioned or distributed by it. The tables that take the load have no foreign
+-- keys: a check per message costs more than all the rest of an enqueue. What keeps a
+-- queue from vanishing under its producers stands at pgqrs_enqueue_batch.
+
+------------------------------------------------------------------------------ tables
+
+CREATE TABLE pgqrs_queues (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- queue_id everywhere else
+    name       text COLLATE "C" NOT NULL UNIQUE                 -- what programs call it
+               CHECK (name ~ '^[A-Za-z0-9_.-]{1,63}$'),
+    created_at timestamptz NOT NULL DEFAULT statement_timestamp()
+);
+COMMENT ON TABLE pgqrs_queues IS 'The queues. A queue exists from create_queue to delete_queue.';
+
+-- For people: who holds this lease? No promise of the queue depends on a row here. Rows
+-- not seen for a day go away when the next consumer of the queue registers.
+CREATE TABLE pgqrs_workers (
+    queue_id   bigint NOT NULL REFERENCES pgqrs_queues (id) ON DELETE CASCADE,
+    id         bigint GENERATED ALWAYS AS IDENTITY,             -- never used twice: part of every receipt
+    name       text NOT NULL,                                   -- "program:pid" unless the consumer is given one
+    started_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    seen_at    timestamptz NOT NULL DEFAULT statement_timestamp(), -- to the hour
+    PRIMARY KEY (queue_id, id)
+);
+COMMENT ON TABLE pgqrs_workers IS 'One row per consumer, for people; safe to delete at any time.';
+
+-- The bodies. Written by enqueue, read by dequeue, never updated: a payload is copied
+-- once, into the table and into the write-ahead log, and no later step copies it again.
+-- Default fillfactor (100) for that reason. A payload over about 2 kB goes to the TOAST
+-- table, compressed, so that a page of this table still holds several messages.
+CREATE TABLE pgqrs_messages (
+    queue_id    bigint NOT NULL,
+    id          bigint GENERATED ALWAYS AS IDENTITY,            -- in enqueue order; gaps are normal
+    enqueued_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    payload     jsonb NOT NULL,                                 -- at most 1 MiB unless the client allows more
+    PRIMARY KEY (queue_id, id)
+);
+COMMENT ON TABLE pgqrs_messages IS 'Every message''s body, in whatever state; immutable.';
+
+-- lz4 instead of pglz, where the server was built with it: half the CPU for the same size.
+DO $$
+BEGIN
+    ALTER TABLE pgqrs_messages ALTER COLUMN payload SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported OR invalid_parameter_value THEN
+    NULL; -- pglz will do
+END
+$$;
+
+-- Ready and leased messages: ready when vt is past, leased until then. No index on
+-- anything that a lease changes, and half of each page left free for the new version of
+-- a row (the other half of its life): so that a lease is a heap-only update, which
+-- writes no index entry and whose remains the next visitor of the page removes.
+-- An emptied queue keeps its pages (vacuum_truncate off): giving them back would take a
+-- lock that stops every consumer, and the next backlog wants them again.
+CREATE TABLE pgqrs_live (
+    queue_id bigint NOT NULL,
+    id       bigint NOT NULL,
+    vt       timestamptz NOT NULL,          -- visible from here on; in the future: leased until then
+    worker   bigint,                        -- who leased it last; null: nobody yet
+    read_ct  integer NOT NULL DEFAULT 0,    -- deliveries so far; never goes down
+    attempt  integer NOT NULL DEFAULT 0,    -- deliveries that count against the retries
+    PRIMARY KEY (queue_id, id)
+) WITH (
+    fillfactor = 50,
+    vacuum_truncate = off,
+    autovacuum_vacuum_threshold = 10000,    -- every message dies here: vacuum by churn,
+    autovacuum_vacuum_scale_factor = 0.1    -- not only by share of what is left
+);
+COMMENT ON TABLE pgqrs_live IS 'State of ready (vt past) and leased (vt to come) messages.';
+
+-- Messages that wait for a time. The key is the order in which they come due.
+CREATE TABLE pgqrs_scheduled (
+    queue_id bigint NOT NULL,
+    vt       timestamptz NOT NULL,          -- due from here on
+    id       bigint NOT NULL,
+    read_ct  integer NOT NULL DEFAULT 0,    -- both as in pgqrs_live, kept for the way back
+    attempt  integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (queue_id, vt, id)
+) WITH (vacuum_truncate = off);
+COMMENT ON TABLE pgqrs_scheduled IS 'State of delayed, released and retried messages.';
+
+CREATE TABLE pgqrs_done (
+    queue_id    bigint NOT NULL,
+    id          bigint NOT NULL,
+    archived_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    read_ct     integer NOT NULL,
+    attempt     integer NOT NULL,
+    PRIMARY KEY (queue_id, id)              -- also what makes archiving twice impossible
+);
+COMMENT ON TABLE pgqrs_done IS 'State of archived messages: done, kept for audit.';
+
+CREATE TABLE pgqrs_dead (
+    queue_id bigint NOT NULL,
+    id       bigint NOT NULL,
+    died_at  timestamptz NOT NULL DEFAULT statement_timestamp(),
+    read_ct  integer NOT NULL,
+    attempt  integer NOT NULL,
+    error    text NOT NULL,                 -- why it was given up
+    PRIMARY KEY (queue_id, id)
+);
+COMMENT ON TABLE pgqrs_dead IS 'State of dead letters: given up, kept with the last error.';
+
+------------------------------------------------------------------ views, for people
+
+CREATE VIEW pgqrs_archive AS
+SELECT q.name AS queue, d.queue_id, d.id, m.payload, m.enqueued_at, d.archived_at, d.read_ct, d.attempt
+FROM pgqrs_done d
+JOIN pgqrs_messages m USING (queue_id, id)
+JOIN pgqrs_queues q ON q.id = d.queue_id;
+COMMENT ON VIEW pgqrs_archive IS 'What was archived, payload included.';
+
+CREATE VIEW pgqrs_dead_letters AS
+SELECT q.name AS queue, d.queue_id, d.id, m.payload, m.enqueued_at, d.died_at, d.read_ct, d.attempt, d.error
+FROM pgqrs_dead d
+JOIN pgqrs_messages m USING (queue_id, id)
+JOIN pgqrs_queues q ON q.id = d.queue_id;
+COMMENT ON VIEW pgqrs_dead_letters IS 'The dead letters, with payload and error.';
+
+CREATE VIEW pgqrs_queue_contents AS
+SELECT q.name AS queue, s.queue_id, s.id, s.state, m.payload, m.enqueued_at, s.vt, s.read_ct, s.attempt,
+       w.name AS worker
+FROM (
+    SELECT queue_id, id, CASE WHEN vt <= statement_timestamp() THEN 'ready' ELSE 'leased' END AS state,
+           vt, read_ct, attempt, CASE WHEN vt > statement_timestamp() THEN worker END AS worker
+    FROM pgqrs_live
+    UNION ALL
+    SELECT queue_id, id, CASE WHEN vt <= statement_timestamp() THEN 'ready' ELSE 'scheduled' END,
+           vt, read_ct, attempt, NULL
+    FROM pgqrs_scheduled
+    UNION ALL
+    SELECT queue_id, id, 'dead', NULL, read_ct, attempt, NULL
+    FROM pgqrs_dead
+) s
+JOIN pgqrs_messages m USING (queue_id, id)
+JOIN pgqrs_queues q ON q.id = s.queue_id
+LEFT JOIN pgqrs_workers w ON w.queue_id = s.queue_id AND w.id = s.worker;
+COMMENT ON VIEW pgqrs_queue_contents IS 'Every message that is not done, with its state and who holds it.';
+
+-------------------------------------------------------------------------- functions
+--
+-- The hot path. Functions, because a function carries its planner settings with it:
+-- through a pooler, in a transaction of the caller's own, from psql and from triggers.
+-- The settings are there since consumers mostly start on an empty queue, and a plan
+-- made for an empty table (read it all, sort) is fatal at a million rows:
+--
+--   enable_seqscan, enable_bitmapscan, enable_sort off: walk the key, in its order
+--   plan_cache_mode force_generic_plan: plan once per session, whatever the arguments
+--   jit off: what is switched off above costs 1e10 on paper, and would be compiled
+--   search_path from current: the schema that this file was installed in
+--
+-- Nothing here needs statistics, and no join is left for the planner to turn around: the
+-- bodies are fetched by LATERAL ... OFFSET 0, everything else names its rows by key.
+--
+-- A receipt is (id, worker, read_ct). The functions that take receipts take them as three
+-- arrays, ids ascending and unique; a read_ct of 0 stands for "whichever, if it is this
+-- worker's". They change only what the receipt still owns and answer with those ids.
+
+-- Whether the row (id, worker, read_ct) is owned by the receipt of that id. width_bucket
+-- finds the id's place in the sorted array by bisection. Inlined by the planner.
+CREATE FUNCTION pgqrs_owned(_id bigint, _worker bigint, _read_ct integer,
+                            _ids bigint[], _workers bigint[], _read_cts integer[])
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT _worker = _workers[width_bucket(_id, _ids)]
+       AND _read_cts[width_bucket(_id, _ids)] IN (0, _read_ct)
+$$;
+
+-- Stores the payloads in order and makes them ready, or due after _delay if that is
+-- given. An unknown queue is an error (SQLSTATE PQ001).
+--
+-- The look at pgqrs_queues also holds the queue: it keeps a lock on that table to the
+-- end of the transaction, with which delete_queue's conflicts. So a queue is deleted
+-- before this statement sees it, or after these messages are committed (and then it is
+-- not empty).
+CREATE FUNCTION pgqrs_enqueue_batch(_queue_id bigint, _payloads jsonb[], _delay interval DEFAULT NULL,
+                                    OUT ids bigint[], OUT enqueued_at timestamptz, OUT vt timestamptz)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF NOT EXISTS (SELECT FROM pgqrs_queues WHERE id = _queue_id) THEN
+        RAISE EXCEPTION 'there is no queue with id %', _queue_id USING ERRCODE = 'PQ001';
+    END IF;
+    enqueued_at := statement_timestamp();
+    vt := enqueued_at + coalesce(_delay, interval '0');
+    -- unnest keeps the order, and ids are drawn in the order of insertion.
+    IF _delay IS NULL THEN
+        WITH body AS (
+            INSERT INTO pgqrs_messages (queue_id, enqueued_at, payload)
+            SELECT _queue_id, pgqrs_enqueue_batch.enqueued_at, payload FROM unnest(_payloads) AS payload
+            RETURNING id
+        ), state AS (
+            INSERT INTO pgqrs_live (queue_id, id, vt)
+            SELECT _queue_id, id, pgqrs_enqueue_batch.vt FROM body
+        )
+        SELECT array_agg(id) INTO pgqrs_enqueue_batch.ids FROM body;
+    ELSE
+        WITH body AS (
+            INSERT INTO pgqrs_messages (queue_id, enqueued_at, payload)
+            SELECT _queue_id, pgqrs_enqueue_batch.enqueued_at, payload FROM unnest(_payloads) AS payload
+            RETURNING id
+        ), state AS (
+            INSERT INTO pgqrs_scheduled (queue_id, vt, id)
+            SELECT _queue_id, pgqrs_enqueue_batch.vt, id FROM body
+        )
+        SELECT array_agg(id) INTO pgqrs_enqueue_batch.ids FROM body;
+    END IF;
+END
+$$;
+
+-- The same for people and triggers: one message, the queue by its name.
+CREATE FUNCTION pgqrs_enqueue(_queue text, _payload jsonb, _delay interval DEFAULT NULL)
+RETURNS bigint LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    _queue_id bigint := (SELECT id FROM pgqrs_queues WHERE name = _queue);
+BEGIN
+    IF _queue_id IS NULL THEN
+        RAISE EXCEPTION 'there is no queue named %', _queue USING ERRCODE = 'PQ001';
+    END IF;
+    RETURN (SELECT ids[1] FROM pgqrs_enqueue_batch(_queue_id, ARRAY[_payload], _delay));
+END
+$$;
+
+-- Leases up to _limit messages for _lock. First, if _due, the scheduled ones that have
+-- come due (they get a row in pgqrs_live; due_at says when they were due), then ready
+-- ones with an id over _after, oldest first. skip locked: consumers never wait for one
+-- another. The rows come unsorted. An unknown queue is an error, told by an empty answer.
+--
+-- Picked by ctid: the rows are found and locked once, and at most _limit of them. A row
+-- that changed between the snapshot and its lock is left out, and found the next time.
+CREATE FUNCTION pgqrs_dequeue(_queue_id bigint, _worker bigint, _limit integer, _lock interval,
+                              _after bigint DEFAULT 0, _due boolean DEFAULT true)
+RETURNS TABLE (id bigint, enqueued_at timestamptz, vt timestamptz, read_ct integer, attempt integer,
+               payload jsonb, due_at timestamptz)
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    _got integer := 0;
+BEGIN
+    IF _due THEN
+        RETURN QUERY
+        WITH due AS (
+            DELETE FROM pgqrs_scheduled
+            WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM pgqrs_scheduled
+                WHERE queue_id = _queue_id AND vt <= statement_timestamp()
+                ORDER BY queue_id, vt, id
+                LIMIT _limit FOR UPDATE SKIP LOCKED))
+            RETURNING id, vt, read_ct, attempt
+        ), leased AS (
+            INSERT INTO pgqrs_live (queue_id, id, vt, worker, read_ct, attempt)
+            SELECT _queue_id, id, statement_timestamp() + _lock, _worker, read_ct + 1, attempt + 1
+            FROM due
+        )
+        SELECT d.id, m.enqueued_at, statement_timestamp() + _lock, d.read_ct + 1, d.attempt + 1, m.payload, d.vt
+        FROM due d, LATERAL (
+            SELECT enqueued_at, payload FROM pgqrs_messages
+            WHERE queue_id = _queue_id AND id = d.id OFFSET 0) m;
+        GET DIAGNOSTICS _got = ROW_COUNT;
+        -- Looked for due messages: a good moment to be seen, once an hour.
+        UPDATE pgqrs_workers SET seen_at = statement_timestamp()
+        WHERE queue_id = _queue_id AND id = _worker AND seen_at < statement_timestamp() - interval '1 hour';
+        IF _got >= _limit THEN
+            RETURN;
+        END IF;
+    END IF;
+
+    RETURN QUERY
+    WITH leased AS (
+        UPDATE pgqrs_live
+        SET vt = statement_timestamp() + _lock, worker = _worker, read_ct = read_ct + 1, attempt = attempt + 1
+        WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM pgqrs_live
+            WHERE queue_id = _queue_id AND id > _after AND vt <= statement_timestamp()
+            ORDER BY queue_id, id
+            LIMIT _limit - _got FOR UPDATE SKIP LOCKED))
+        RETURNING id, vt, read_ct, attempt
+    )
+    SELECT l.id, m.enqueued_at, l.vt, l.read_ct, l.attempt, m.payload, NULL::timestamptz
+    FROM leased l, LATERAL (
+        SELECT enqueued_at, payload FROM pgqrs_messages
+        WHERE queue_id = _queue_id AND id = l.id OFFSET 0) m;
+    IF NOT FOUND AND _got = 0 AND NOT EXISTS (SELECT FROM pgqrs_queues WHERE id = _queue_id) THEN
+        RAISE EXCEPTION 'there is no queue with id %', _queue_id USING ERRCODE = 'PQ001';
+    END IF;
+END
+$$;
+
+-- Moves the end of the leases to _by from now; never to an earlier time than it was.
+CREATE FUNCTION pgqrs_extend_visibility(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[],
+                                        _by interval)
+RETURNS bigint[] LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    _changed bigint[];
+BEGIN
+    WITH held AS (
+        UPDATE pgqrs_live SET vt = greatest(vt, statement_timestamp() + _by)
+        WHERE queue_id = _queue_id AND id = ANY (_ids)
+          AND pgqrs_owned(id, worker, read_ct, _ids, _workers, _read_cts)
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO _changed FROM held;
+    RETURN _changed;
+END
+$$;
+
+-- Done, and kept: to pgqrs_done.
+CREATE FUNCTION pgqrs_archive(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[])
+RETURNS bigint[] LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    _changed bigint[];
+BEGIN
+    WITH gone AS (
+        DELETE FROM pgqrs_live
+        WHERE queue_id = _queue_id AND id = ANY (_ids)
+          AND pgqrs_owned(id, worker, read_ct, _ids, _workers, _read_cts)
+        RETURNING id, read_ct, attempt
+    ), done AS (
+        INSERT INTO pgqrs_done (queue_id, id, read_ct, attempt)
+        SELECT _queue_id, id, read_ct, attempt FROM gone
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO _changed FROM done;
+    RETURN _changed;
+END
+$$;
+
+-- Done, and forgotten: state and body.
+CREATE FUNCTION pgqrs_delete(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[])
+RETURNS bigint[] LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    _changed bigint[];
+BEGIN
+    WITH gone AS (
+        DELETE FROM pgqrs_live
+        WHERE queue_id = _queue_id AND id = ANY (_ids)
+          AND pgqrs_owned(id, worker, read_ct, _ids, _workers, _read_cts)
+        RETURNING id
+    ), body AS (
+        DELETE FROM pgqrs_messages
+        WHERE queue_id = _queue_id AND id = ANY (ARRAY(SELECT id FROM gone))
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO _changed FROM body;
+    RETURN _changed;
+END
+$$;
+
+-- Given back: to pgqrs_scheduled, due after the delay of the same position. Where
+-- _charged is false the attempt is taken back as well: the work was never started.
+CREATE FUNCTION pgqrs_release(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[],
+                              _delays interval[], _charged boolean[])
+RETURNS bigint[] LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    _changed bigint[];
+BEGIN
+    WITH gone AS (
+        DELETE FROM pgqrs_live
+        WHERE queue_id = _queue_id AND id = ANY (_ids)
+          AND pgqrs_owned(id, worker, read_ct, _ids, _workers, _read_cts)
+        RETURNING id, read_ct, attempt, width_bucket(id, _ids) AS place
+    ), back AS (
+        INSERT INTO pgqrs_scheduled (queue_id, vt, id, read_ct, attempt)
+        SELECT _queue_id, statement_timestamp() + _delays[place], id, read_ct,
+               attempt - CASE WHEN _charged[place] THEN 0 ELSE 1 END
+        FROM gone
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO _changed FROM back;
+    RETURN _changed;
+END
+$$;
+
+-- Given up: to pgqrs_dead, with the error of the same position.
+CREATE FUNCTION pgqrs_dead_letter(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[],
+                                  _errors text[])
+RETURNS bigint[] LANGUAGE plpgsql
+SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    _changed bigint[];
+BEGIN
+    WITH gone AS (
+        DELETE FROM pgqrs_live
+        WHERE queue_id = _queue_id AND id = ANY (_ids)
+          AND pgqrs_owned(id, worker, read_ct, _ids, _workers, _read_cts)
+        RETURNING id, read_ct, attempt
+    ), dead AS (
+        INSERT INTO pgqrs_dead (queue_id, id, read_ct, attempt, error)
+        SELECT _queue_id, id, read_ct, attempt, _errors[width_bucket(id, _ids)] FROM gone
+        RETURNING id
+    )
+    SELECT array_agg(id) INTO _changed FROM dead;
+    RETURN _changed;
+END
+$$;
+
+-- The version of all of the above; what a client checks before it works here.
+CREATE FUNCTION pgqrs_schema_version() RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT 1';

@@ -1,0 +1,177 @@
+//! A transaction of the in-memory store, so that code which enqueues and archives inside
+//! its own transaction can be tested without a database.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{Call, MockStore};
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::{Message, NewMessage, Outcome, Settlement};
+use crate::mock::fault::answer;
+use crate::store::Transactional;
+
+/// An open transaction on a [`MockStore`]; dropping it rolls back.
+///
+/// As on PostgreSQL, what is enqueued in it is invisible until the commit, and a message
+/// settled in it is locked until then. Where PostgreSQL would make another call wait for
+/// such a message, the in-memory store fails it with
+/// [`Unavailable`](ErrorKind::Unavailable).
+///
+/// # Examples
+///
+/// See [`Producer::enqueue_in`](crate::Producer::enqueue_in) and
+/// [`Consumer::archive_in`](crate::Consumer::archive_in).
+#[derive(Debug)]
+#[must_use = "dropping a transaction rolls it back"]
+pub struct MockTransaction {
+    store: MockStore,
+    enqueued: Vec<Enqueued>,
+    settled: Vec<Settled>,
+}
+
+#[derive(Debug)]
+struct Enqueued {
+    queue_id: i64,
+    messages: Vec<Message>,
+    scheduled: bool,
+}
+
+#[derive(Debug)]
+struct Settled {
+    queue_id: i64,
+    settlement: Settlement,
+    due: OffsetDateTime,
+}
+
+impl MockStore {
+    /// Begins a transaction.
+    pub fn begin(&self) -> MockTransaction {
+        MockTransaction {
+            store: self.clone(),
+            enqueued: Vec::new(),
+            settled: Vec::new(),
+        }
+    }
+}
+
+impl MockTransaction {
+    /// Makes everything that was done in the transaction come true, at once.
+    pub fn commit(mut self) {
+        self.end(true);
+    }
+
+    /// Undoes everything that was done in the transaction, as dropping it does.
+    pub fn rollback(mut self) {
+        self.end(false);
+    }
+
+    fn end(&mut self, commit: bool) {
+        let mut inner = self.store.lock();
+        for Enqueued {
+            queue_id,
+            messages,
+            scheduled,
+        } in self.enqueued.drain(..)
+        {
+            if let Ok(shelf) = inner.shelf(queue_id) {
+                shelf.expect_no_more();
+                if commit {
+                    shelf.put(&messages, scheduled);
+                }
+            }
+        }
+        for Settled {
+            queue_id,
+            settlement,
+            due,
+        } in self.settled.drain(..)
+        {
+            if let Ok(shelf) = inner.shelf(queue_id) {
+                shelf.let_go(settlement.receipt.id());
+                if commit {
+                    shelf.settle(&settlement, due);
+                }
+            }
+        }
+    }
+
+    fn check_store(&self, store: &MockStore) -> Result<()> {
+        if std::sync::Arc::ptr_eq(&self.store.inner, &store.inner) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Invalid,
+            "the transaction was begun on another store",
+        ))
+    }
+}
+
+impl Drop for MockTransaction {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+impl Transactional<MockTransaction> for MockStore {
+    fn enqueue_in(
+        &self,
+        tx: &mut MockTransaction,
+        queue_id: i64,
+        messages: Vec<NewMessage>,
+        delay: Option<Duration>,
+    ) -> Result<Vec<Message>> {
+        tx.check_store(self)?;
+        let mut inner = self.lock();
+        let fault = inner.faults.take(Call::Enqueue)?;
+        self.check(&messages)?;
+        inner.shelf(queue_id)?.expect();
+        let messages = inner.number(queue_id, messages, delay);
+        tx.enqueued.push(Enqueued {
+            queue_id,
+            messages: messages.clone(),
+            scheduled: delay.is_some(),
+        });
+        answer(fault, messages)
+    }
+
+    fn settle_in(
+        &self,
+        tx: &mut MockTransaction,
+        queue_id: i64,
+        settlements: &[Settlement],
+    ) -> Result<Vec<bool>> {
+        tx.check_store(self)?;
+        let mut inner = self.lock();
+        let fault = inner.faults.take_for(settlements)?;
+        let mut answers = Vec::with_capacity(settlements.len());
+        for settlement in settlements {
+            let id = settlement.receipt.id();
+            let mine = |s: &Settled| s.queue_id == queue_id && s.settlement.receipt.id() == id;
+            let due = match settlement.outcome {
+                Outcome::Release { delay, .. } => inner.after(delay),
+                _ => inner.now,
+            };
+            let Ok(shelf) = inner.shelf(queue_id) else {
+                answers.push(false);
+                continue;
+            };
+            if tx.settled.iter().any(mine) {
+                answers.push(false);
+                continue;
+            }
+            shelf.check_free(&settlement.receipt)?;
+            let owned = shelf.owns(&settlement.receipt);
+            if owned {
+                shelf.hold(id);
+                tx.settled.push(Settled {
+                    queue_id,
+                    settlement: settlement.clone(),
+                    due,
+                });
+            }
+            answers.push(owned);
+        }
+        answer(fault, answers)
+    }
+}

@@ -1,0 +1,62 @@
+//! The signal that ends waiting.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+
+/// Tells a consumer to stop: [`poll`](crate::Consumer::poll) returns, and
+/// [`iter`](crate::Consumer::iter) ends.
+///
+/// Clones mean the same consumer and can be sent to other threads, for example to a signal
+/// handler's. There is no way back: a consumer that goes on is a new one.
+///
+/// # Examples
+///
+/// ```
+/// # use std::{thread, time::Duration};
+/// # use pgqrs::{Consumer, MockStore, Store};
+/// # let store = MockStore::new();
+/// # store.create_queue("tasks")?;
+/// let consumer = Consumer::new(store, "tasks")?;
+/// let stop = consumer.stop_handle();
+/// thread::spawn(move || stop.stop());
+/// assert_eq!(consumer.iter().count(), 0); // without the stop it would wait for ever
+/// # Ok::<(), pgqrs::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct StopHandle {
+    /// Nothing is ever sent: dropping the sender wakes every receiver, for good.
+    running: Arc<Mutex<Option<Sender<Infallible>>>>,
+    stopped: Receiver<Infallible>,
+}
+
+impl StopHandle {
+    pub(crate) fn new() -> Self {
+        let (sender, stopped) = bounded(0);
+        Self {
+            running: Arc::new(Mutex::new(Some(sender))),
+            stopped,
+        }
+    }
+
+    /// Asks the consumer to stop; does not wait for it. More than once is fine.
+    pub fn stop(&self) {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+
+    /// Whether somebody asked for the stop.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.try_recv() == Err(TryRecvError::Disconnected)
+    }
+
+    /// Waits for the stop, but at most this long; returns whether it came.
+    pub(crate) fn wait(&self, at_most: Duration) -> bool {
+        self.stopped.recv_timeout(at_most) == Err(RecvTimeoutError::Disconnected)
+    }
+}

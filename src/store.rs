@@ -1,0 +1,278 @@
+//! What a queue can be built on: the trait [`Store`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::message::{Message, NewMessage, Receipt, Settlement};
+use crate::queue::{Counts, IfNotEmpty, Queue, State};
+use crate::settings::{Settings, check_limit, check_lock_time};
+
+/// A place where queues live: [`PgStore`](crate::PgStore), [`MockStore`](crate::MockStore),
+/// or one of your own.
+///
+/// The trait holds the general forms, over batches and ids; what programs call stands on
+/// [`Producer`](crate::Producer) and [`Consumer`](crate::Consumer). It is object-safe, and
+/// `&S`, `Box<S>` and `Arc<S>` are stores where `S` is, so that
+/// `Producer<Arc<dyn Store>>` works.
+///
+/// # Contract
+///
+/// What the methods promise is checked by the suite in the module `testing` (feature
+/// `testing`), which any store can run. In short: a message is in exactly one
+/// [`State`]; every call is carried out wholly or not at all; no two deliveries of a
+/// message are owned at the same time; a [`Receipt`] changes a message only while its
+/// delivery owns it; time is the store's clock.
+///
+/// # Cloning
+///
+/// Stores are handles: a clone means the same queues.
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Returns the settings that producers and consumers start from.
+    fn settings(&self) -> &Settings;
+
+    /// Creates a queue, or returns the one that has this name already.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the name breaks the rule of
+    /// [`Queue::check_name`]; else those of every call:
+    /// [`Schema`](crate::ErrorKind::Schema), [`Unavailable`](crate::ErrorKind::Unavailable),
+    /// [`FateUnknown`](crate::ErrorKind::FateUnknown).
+    fn create_queue(&self, name: &str) -> Result<Queue>;
+
+    /// Returns the queue of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of every call.
+    fn queue(&self, name: &str) -> Result<Queue>;
+
+    /// Returns all queues, by name.
+    ///
+    /// # Errors
+    ///
+    /// Those of every call.
+    fn queues(&self) -> Result<Vec<Queue>>;
+
+    /// Deletes a queue, and its messages if told to.
+    ///
+    /// Producers and consumers of the queue get
+    /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue) from then on. No message is lost
+    /// in a race: what was enqueued before makes the queue not empty.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueNotEmpty`](crate::ErrorKind::QueueNotEmpty) if it has messages in any state
+    /// and `messages` says [`IfNotEmpty::Refuse`];
+    /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of every call.
+    fn delete_queue(&self, name: &str, messages: IfNotEmpty) -> Result<()>;
+
+    /// Deletes all messages that are in one of these states, and returns how many.
+    ///
+    /// A consumer that holds one of them is told so when it settles it.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of every call.
+    fn purge(&self, name: &str, states: &[State]) -> Result<u64>;
+
+    /// Counts the messages of a queue in each state. Reads all of them: for people and
+    /// monitoring, not for every message.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of every call.
+    fn counts(&self, name: &str) -> Result<Counts>;
+
+    /// Registers a consumer of the queue under a name for people, and returns the worker
+    /// id that its leases will carry, never used before.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of every call.
+    fn register_worker(&self, queue_id: i64, name: &str) -> Result<i64>;
+
+    /// Stores messages, all or none, and returns them in order with ascending ids: ready,
+    /// or with a delay scheduled (of [`Duration::ZERO`]: due at once, ahead of the backlog).
+    ///
+    /// # Errors
+    ///
+    /// [`Payload`](crate::ErrorKind::Payload) if one breaks a rule of
+    /// [`NewMessage::encode`]; [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of
+    /// every call.
+    fn enqueue(
+        &self,
+        queue_id: i64,
+        messages: Vec<NewMessage>,
+        delay: Option<Duration>,
+    ) -> Result<Vec<Message>>;
+
+    /// Leases messages to a worker: scheduled ones that have come due, in the order in
+    /// which they did, then ready ones, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the limit or the lock time breaks a rule
+    /// of [`Dequeue`]; [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of every call.
+    fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>>;
+
+    /// Moves the end of leases to `by` from now, never to an earlier time than it was.
+    ///
+    /// Returns by position whether the delivery still owned its message.
+    ///
+    /// # Errors
+    ///
+    /// Those of every call.
+    fn extend_visibility(
+        &self,
+        queue_id: i64,
+        receipts: &[Receipt],
+        by: Duration,
+    ) -> Result<Vec<bool>>;
+
+    /// Ends deliveries, each as it says, as if one after the other but all or none.
+    ///
+    /// Returns by position whether the delivery still owned its message; where it did not,
+    /// nothing was changed.
+    ///
+    /// # Errors
+    ///
+    /// Those of every call.
+    fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>>;
+}
+
+/// A store that can also work inside a transaction which the caller owns, of type `Tx`.
+///
+/// [`PgStore`](crate::PgStore) does with every `postgres::GenericClient`,
+/// [`MockStore`](crate::MockStore) with its own
+/// [`MockTransaction`](crate::MockTransaction).
+pub trait Transactional<Tx: ?Sized>: Store {
+    /// Does [`Store::enqueue`] as part of the transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::enqueue`]. On PostgreSQL an error of the database aborts the transaction.
+    fn enqueue_in(
+        &self,
+        tx: &mut Tx,
+        queue_id: i64,
+        messages: Vec<NewMessage>,
+        delay: Option<Duration>,
+    ) -> Result<Vec<Message>>;
+
+    /// Does [`Store::settle`] as part of the transaction. The answer is certain before the
+    /// commit: the messages stay locked until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::settle`]. On PostgreSQL an error of the database aborts the transaction.
+    fn settle_in(
+        &self,
+        tx: &mut Tx,
+        queue_id: i64,
+        settlements: &[Settlement],
+    ) -> Result<Vec<bool>>;
+}
+
+/// What [`Store::dequeue`] is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dequeue {
+    /// From which queue.
+    pub queue_id: i64,
+    /// For which worker, as registered.
+    pub worker: i64,
+    /// How many at most: 1 to `i32::MAX`.
+    pub limit: usize,
+    /// For how long. Not zero; cut to [`MAX_SPAN`](crate::MAX_SPAN).
+    pub lock_time: Duration,
+}
+
+impl Dequeue {
+    /// Checks the rules, and returns the limit as an `i32`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid), naming the value and the rule.
+    pub fn check(&self) -> Result<i32> {
+        check_lock_time(self.lock_time)?;
+        check_limit("limit", self.limit)
+    }
+}
+
+macro_rules! forward {
+    ($($handle:ty),*) => {$(
+        #[deny(clippy::missing_trait_methods)]
+        impl<S: Store + ?Sized> Store for $handle {
+            fn settings(&self) -> &Settings {
+                (**self).settings()
+            }
+            fn create_queue(&self, name: &str) -> Result<Queue> {
+                (**self).create_queue(name)
+            }
+            fn queue(&self, name: &str) -> Result<Queue> {
+                (**self).queue(name)
+            }
+            fn queues(&self) -> Result<Vec<Queue>> {
+                (**self).queues()
+            }
+            fn delete_queue(&self, name: &str, messages: IfNotEmpty) -> Result<()> {
+                (**self).delete_queue(name, messages)
+            }
+            fn purge(&self, name: &str, states: &[State]) -> Result<u64> {
+                (**self).purge(name, states)
+            }
+            fn counts(&self, name: &str) -> Result<Counts> {
+                (**self).counts(name)
+            }
+            fn register_worker(&self, queue_id: i64, name: &str) -> Result<i64> {
+                (**self).register_worker(queue_id, name)
+            }
+            fn enqueue(
+                &self,
+                queue_id: i64,
+                messages: Vec<NewMessage>,
+                delay: Option<Duration>,
+            ) -> Result<Vec<Message>> {
+                (**self).enqueue(queue_id, messages, delay)
+            }
+            fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>> {
+                (**self).dequeue(dequeue)
+            }
+            fn extend_visibility(
+                &self,
+                queue_id: i64,
+                receipts: &[Receipt],
+                by: Duration,
+            ) -> Result<Vec<bool>> {
+                (**self).extend_visibility(queue_id, receipts, by)
+            }
+            fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
+                (**self).settle(queue_id, settlements)
+            }
+        }
+
+        #[deny(clippy::missing_trait_methods)]
+        impl<Tx: ?Sized, S: Transactional<Tx> + ?Sized> Transactional<Tx> for $handle {
+            fn enqueue_in(
+                &self,
+                tx: &mut Tx,
+                queue_id: i64,
+                messages: Vec<NewMessage>,
+                delay: Option<Duration>,
+            ) -> Result<Vec<Message>> {
+                (**self).enqueue_in(tx, queue_id, messages, delay)
+            }
+            fn settle_in(
+                &self,
+                tx: &mut Tx,
+                queue_id: i64,
+                settlements: &[Settlement],
+            ) -> Result<Vec<bool>> {
+                (**self).settle_in(tx, queue_id, settlements)
+            }
+        }
+    )*};
+}
+forward!(&S, Box<S>, Arc<S>);
