@@ -73,7 +73,8 @@ CREATE TABLE pgqrs_live (
     queue_id bigint NOT NULL,
     id       bigint NOT NULL,
     vt       timestamptz NOT NULL,          -- visible from here on; in the future: leased until then
-    worker   bigint,                        -- who leased it last; null: nobody yet
+    worker   bigint NOT NULL DEFAULT 0,     -- who leased it last; 0: nobody yet (null would make
+                                            -- the row shorter, and a lease not fit in its page)
     read_ct  integer NOT NULL DEFAULT 0,    -- deliveries so far; never goes down
     attempt  integer NOT NULL DEFAULT 0,    -- deliveries that count against the retries
     PRIMARY KEY (queue_id, id)

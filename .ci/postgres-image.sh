@@ -69,6 +69,7 @@ carries() {
 
 # The mirrors apt knows, in either of its two file formats.
 mirrors() {
+    # shellcheck disable=SC2016 # apt expands it
     apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
         sed 's#/*$##' | grep -E '^(https?|file):' | awk '!seen[$0]++'
 }
@@ -89,7 +90,7 @@ if [ -n "$proxy" ] && [ "$proxy" != DIRECT ]; then
     export http_proxy="${http_proxy:-$proxy}"
 fi
 
-say "installing Debian $suite with PostgreSQL from $(echo "$mirror" | sed 's#//[^/]*@#//#')"
+say "installing Debian $suite with PostgreSQL from ${mirror##*@}"
 debootstrap --variant=minbase --include=postgresql --keyring="$keyring" \
     "$suite" "$root" "$mirror" >"$work/log" 2>&1 || {
     tail -n 30 "$work/log" >&2
@@ -99,32 +100,35 @@ bin=$(cd "$root" && echo usr/lib/postgresql/*/bin)
 [ -x "$root/$bin/postgres" ] || die "debootstrap installed no PostgreSQL in /$bin"
 
 say "importing it into Docker"
+data=/var/lib/postgresql/data
+chroot "$root" install -d -o postgres -g postgres -m 0700 "$data"
 # The cluster that the package made is of no use: the image makes its own.
 tar -C "$root" --numeric-owner --one-file-system \
     --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' \
     --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' \
     --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' \
-    --exclude='./usr/share/locale/*' --exclude='./var/lib/postgresql/*' \
-    -c . | docker import - "$base" >/dev/null
+    --exclude='./usr/share/locale/*' --exclude='./var/lib/postgresql/[0-9]*' \
+    -c . |
+    docker import \
+        --change "ENV PATH=/$bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+        --change "ENV PGDATA=$data" \
+        --change "ENV LANG=C.UTF-8" \
+        --change "USER postgres" \
+        --change "EXPOSE 5432" \
+        --change 'CMD ["postgres"]' \
+        - "$base" >/dev/null
 imported=yes
 
 say "building $tag"
 # The durability settings stay at their defaults: fsync is on.
 docker build --network none -t "$tag" - >"$work/log" 2>&1 <<DOCKERFILE || {
 FROM $base
-ENV PATH=/$bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    PGDATA=/var/lib/postgresql/data \
-    LANG=C.UTF-8
-RUN install -d -o postgres -g postgres -m 0700 \$PGDATA
-USER postgres
 RUN initdb --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 \
- && echo "listen_addresses = '*'" >> \$PGDATA/postgresql.conf \
- && echo "max_connections = 200" >> \$PGDATA/postgresql.conf \
- && echo "host all all all trust" >> \$PGDATA/pg_hba.conf
-VOLUME /var/lib/postgresql/data
-EXPOSE 5432
+ && echo "listen_addresses = '*'" >> $data/postgresql.conf \
+ && echo "max_connections = 200" >> $data/postgresql.conf \
+ && echo "host all all all trust" >> $data/pg_hba.conf
+VOLUME $data
 STOPSIGNAL SIGINT
-CMD ["postgres"]
 DOCKERFILE
     tail -n 30 "$work/log" >&2
     die "docker build failed"

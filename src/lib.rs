@@ -4,6 +4,8 @@ mod consumer;
 mod error;
 mod message;
 mod mock;
+#[cfg(feature = "postgres")]
+mod pg;
 mod producer;
 mod queue;
 mod settings;
@@ -15,6 +17,8 @@ pub use crate::consumer::{Consumer, ConsumerBuilder, Messages};
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
 pub use crate::mock::{Call, MockStore, MockStoreBuilder, MockTransaction};
+#[cfg(feature = "postgres")]
+pub use crate::pg::{PgStore, PgStoreBuilder, SCHEMA, SCHEMA_VERSION};
 pub use crate::producer::Producer;
 pub use crate::queue::{Counts, IfNotEmpty, Queue, State};
 pub use crate::settings::Settings;

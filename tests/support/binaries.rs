@@ -44,7 +44,10 @@ impl Binaries {
                 .ok_or("no initdb and postgres on PATH or in the usual places")?,
         };
         let user = unprivileged()?;
-        Ok(Self { dir, user })
+        Ok(Self {
+            dir: resolved(dir),
+            user,
+        })
     }
 
     /// The directory they are in.
@@ -75,6 +78,16 @@ impl Binaries {
 /// Whether `dir` has what it takes to make and run a cluster.
 fn complete(dir: &Path) -> bool {
     dir.join("initdb").is_file() && dir.join("postgres").is_file()
+}
+
+/// The directory that the links in `dir` lead to, which says more about what is
+/// being tested.
+fn resolved(dir: PathBuf) -> PathBuf {
+    let target = dir.join("postgres").canonicalize().ok();
+    let parent = target.as_deref().and_then(Path::parent);
+    parent
+        .filter(|dir| complete(dir))
+        .map_or(dir, PathBuf::from)
 }
 
 /// The first complete directory of `PATH`.

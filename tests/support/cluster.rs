@@ -12,7 +12,7 @@ use super::{DEFAULT_IMAGE, dsn, setting};
 const PATIENT: Duration = Duration::from_secs(300);
 
 /// How long a container may take if there are local binaries to turn to.
-const HASTY: Duration = Duration::from_secs(30);
+const HASTY: Duration = Duration::from_secs(20);
 
 /// A PostgreSQL of our own. Its DSN stays the same over restarts, and dropping
 /// it removes it.
@@ -32,7 +32,7 @@ pub struct Cluster {
 #[derive(Debug)]
 enum Host {
     /// A Docker container.
-    Container(Container),
+    Container(Box<Container>),
     /// Processes of this machine.
     Local(Local),
 }
@@ -133,7 +133,7 @@ impl Cluster {
         Self {
             dsn: container.dsn(),
             origin: format!("a container of {image}"),
-            host: Host::Container(container),
+            host: Host::Container(Box::new(container)),
         }
     }
 

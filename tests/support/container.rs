@@ -25,11 +25,11 @@ const STOP: Duration = Duration::from_secs(20);
 const PORTS_TRIED: usize = 5;
 
 /// The watchdog's work: remove the container `$1` with its volumes. Unless told
-/// that the container runs, it may be in the middle of being made, and only a
-/// second try finds it.
+/// that its making is done, the engine may be in the middle of it, and only a
+/// second try finds the container.
 const REMOVE: &str = r#"
 docker rm --force --volumes "$1"
-[ "$last" = runs ] || { sleep 2; docker rm --force --volumes "$1"; }
+[ "$last" = done ] || { sleep 2; docker rm --force --volumes "$1"; }
 "#;
 
 /// A PostgreSQL in a container.
@@ -116,14 +116,14 @@ impl Container {
         let name = unique_name();
         let watchdog = Watchdog::new(REMOVE, &[OsStr::new(&name)])?;
         let (repository, tag) = split(image);
-        let inner = GenericImage::new(repository, tag)
+        let made = GenericImage::new(repository, tag)
             .with_mapped_port(port, 5432.tcp())
             .with_container_name(&name)
             .with_env_var("POSTGRES_PASSWORD", "postgres")
             .with_cmd(["postgres", "-c", "max_connections=200"])
-            .start()
-            .map_err(|err| dsn::causes(&err))?;
-        watchdog.tell("runs")?;
+            .start();
+        watchdog.tell("done")?;
+        let inner = made.map_err(|err| dsn::causes(&err))?;
         let host = inner.get_host().map_err(|err| dsn::causes(&err))?;
         let host = match host.to_string() {
             // It may mean ::1, where not every Docker engine listens.

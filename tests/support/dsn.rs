@@ -5,17 +5,16 @@ use postgres::{Client, Config, NoTls};
 
 /// A new connection to `dsn`.
 pub(super) fn connect(dsn: &str) -> Result<Client, String> {
-    Client::connect(dsn, NoTls).map_err(|err| {
-        let server = origin(dsn).unwrap_or_else(|_| "the server".to_owned());
-        format!("cannot connect to {server}: {}", causes(&err))
-    })
+    let server = address(dsn)?;
+    Client::connect(dsn, NoTls)
+        .map_err(|err| format!("cannot connect to PostgreSQL at {server}: {}", causes(&err)))
 }
 
-/// Where a DSN of `PGQRS_TEST_DSN` leads, without user and password.
-pub(super) fn origin(dsn: &str) -> Result<String, String> {
+/// Where a DSN leads, without user and password.
+pub(super) fn address(dsn: &str) -> Result<String, String> {
     let config: Config = dsn
         .parse()
-        .map_err(|err| format!("PGQRS_TEST_DSN is no DSN: {}", causes(&err)))?;
+        .map_err(|err| format!("this is no DSN: {}", causes(&err)))?;
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(name)) => name.clone(),
         Some(Host::Unix(path)) => path.display().to_string(),
@@ -25,7 +24,7 @@ pub(super) fn origin(dsn: &str) -> Result<String, String> {
             .map_or_else(|| "no host".to_owned(), ToString::to_string),
     };
     let port = config.get_ports().first().unwrap_or(&5432);
-    Ok(format!("PGQRS_TEST_DSN ({host}, port {port})"))
+    Ok(format!("{host}, port {port}"))
 }
 
 /// An error with all that led to it: `postgres` and `testcontainers` put what

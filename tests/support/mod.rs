@@ -33,9 +33,8 @@ mod watchdog;
 
 use std::sync::OnceLock;
 
-pub use self::cluster::Cluster;
-pub use self::schema::Schema;
-pub use self::wait::wait_until;
+#[allow(unused_imports, reason = "as above")]
+pub use self::{cluster::Cluster, schema::Schema, wait::wait_until};
 
 /// The image a container is made of when `PGQRS_TEST_IMAGE` names none.
 const DEFAULT_IMAGE: &str = "postgres:17-alpine";
@@ -108,7 +107,9 @@ impl Server {
     /// Takes the first source there is, and says which.
     fn find() -> Result<Self, String> {
         if let Some(dsn) = setting("PGQRS_TEST_DSN") {
-            announce::source(&dsn, &dsn::origin(&dsn)?)?;
+            let said = dsn::address(&dsn)
+                .and_then(|address| announce::source(&dsn, &format!("PGQRS_TEST_DSN ({address})")));
+            said.map_err(|why| format!("PGQRS_TEST_DSN: {why}"))?;
             return Ok(Self {
                 dsn,
                 _cluster: None,

@@ -1,0 +1,342 @@
+//! Settings of a [`PgStore`], from code and from the environment.
+
+use std::env;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use postgres::tls::{MakeTlsConnect, TlsConnect};
+use postgres::{Config, NoTls, Socket};
+
+use super::hint::Hints;
+use super::pool::{Database, PoolSettings, Texts};
+use super::{Inner, PgStore};
+use crate::error::{Error, Result};
+use crate::settings::{Settings, check_limit};
+
+/// Makes a [`PgStore`] with settings of its own.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use pgqrs::PgStore;
+///
+/// let store = PgStore::builder("postgresql://app@db.example/app?sslmode=disable")
+///     .schema("queues")
+///     .pool_size(4)
+///     .lock_time(Duration::from_secs(60))
+///     .build()?;
+/// # Ok::<(), pgqrs::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct PgStoreBuilder {
+    dsn: String,
+    schema: String,
+    pool_size: u32,
+    connection_timeout: Duration,
+    statement_timeout: Option<Duration>,
+    prepared_statements: bool,
+    settings: Settings,
+}
+
+impl PgStore {
+    /// Connects to a database with the default settings.
+    ///
+    /// `dsn` is a `postgresql://` URL or a `key=value` string, as libpq takes them. Without
+    /// TLS: for that, see [`PgStoreBuilder::build_with_tls`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PgStoreBuilder::build`].
+    pub fn connect(dsn: &str) -> Result<Self> {
+        Self::builder(dsn).build()
+    }
+
+    /// Starts a store with settings of its own.
+    pub fn builder(dsn: &str) -> PgStoreBuilder {
+        PgStoreBuilder {
+            dsn: dsn.to_owned(),
+            schema: "public".to_owned(),
+            pool_size: 16,
+            connection_timeout: Duration::from_secs(30),
+            statement_timeout: None,
+            prepared_statements: true,
+            settings: Settings::default(),
+        }
+    }
+
+    /// Connects with the settings in the environment; see [`PgStoreBuilder::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// As [`PgStoreBuilder::from_env`] and [`PgStoreBuilder::build`].
+    pub fn from_env() -> Result<Self> {
+        PgStoreBuilder::from_env()?.build()
+    }
+}
+
+impl PgStoreBuilder {
+    /// Starts from the environment. What is not set keeps its default; the setters of this
+    /// builder still override.
+    ///
+    /// | variable | setting | for example |
+    /// |---|---|---|
+    /// | `PGQRS_DSN` | the database; required | `postgresql://localhost/mydb` |
+    /// | `PGQRS_SCHEMA` | [`schema`](Self::schema) | `queues` |
+    /// | `PGQRS_POOL_SIZE` | [`pool_size`](Self::pool_size) | `4` |
+    /// | `PGQRS_CONNECTION_TIMEOUT` | [`connection_timeout`](Self::connection_timeout) | `10s` |
+    /// | `PGQRS_STATEMENT_TIMEOUT` | [`statement_timeout`](Self::statement_timeout) | `1m` |
+    /// | `PGQRS_PREPARED_STATEMENTS` | [`prepared_statements`](Self::prepared_statements) | `false` |
+    /// | `PGQRS_LOCK_TIME` | [`lock_time`](Self::lock_time) | `1m 30s` |
+    /// | `PGQRS_BATCH` | [`batch`](Self::batch) | `50` |
+    /// | `PGQRS_POLL_INTERVAL` | [`poll_interval`](Self::poll_interval) | `100ms` |
+    /// | `PGQRS_PAYLOAD_LIMIT` | [`payload_limit`](Self::payload_limit), bytes | `65536` |
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `PGQRS_DSN` is not set, or a value does not
+    /// parse: it names the variable, and the value except the DSN's.
+    pub fn from_env() -> Result<Self> {
+        Self::from_vars(|name| match env::var(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(env::VarError::NotPresent) => Ok(None),
+            Err(env::VarError::NotUnicode(_)) => {
+                Err(Error::invalid(format!("{name} is not valid Unicode")))
+            }
+        })
+    }
+
+    fn from_vars(get: impl Fn(&str) -> Result<Option<String>>) -> Result<Self> {
+        let Some(dsn) = get("PGQRS_DSN")? else {
+            return Err(Error::invalid(
+                "PGQRS_DSN is not set: it names the database, for example \
+                 postgresql://localhost/mydb",
+            ));
+        };
+        let mut builder = PgStore::builder(&dsn);
+        let span = |name: &str| {
+            parsed(
+                name,
+                get(name)?,
+                "a span of time like 250ms or 1m 30s",
+                humantime::parse_duration,
+            )
+        };
+        let size = |name: &str| parsed(name, get(name)?, "a whole number", usize::from_str);
+
+        if let Some(schema) = get("PGQRS_SCHEMA")? {
+            builder = builder.schema(&schema);
+        }
+        let pool_size = parsed(
+            "PGQRS_POOL_SIZE",
+            get("PGQRS_POOL_SIZE")?,
+            "a whole number",
+            u32::from_str,
+        )?;
+        set(&mut builder.pool_size, pool_size);
+        set(
+            &mut builder.connection_timeout,
+            span("PGQRS_CONNECTION_TIMEOUT")?,
+        );
+        let statement_timeout = span("PGQRS_STATEMENT_TIMEOUT")?;
+        builder.statement_timeout = statement_timeout.or(builder.statement_timeout);
+        let name = "PGQRS_PREPARED_STATEMENTS";
+        let prepared = parsed(name, get(name)?, "true or false", bool::from_str)?;
+        set(&mut builder.prepared_statements, prepared);
+        set(&mut builder.settings.lock_time, span("PGQRS_LOCK_TIME")?);
+        set(&mut builder.settings.batch, size("PGQRS_BATCH")?);
+        set(
+            &mut builder.settings.poll_interval,
+            span("PGQRS_POLL_INTERVAL")?,
+        );
+        set(
+            &mut builder.settings.payload_limit,
+            size("PGQRS_PAYLOAD_LIMIT")?,
+        );
+        Ok(builder)
+    }
+
+    /// Sets the PostgreSQL schema that the tables are in: any name of 1 to 63 bytes that the
+    /// server takes. Defaults to `public`.
+    pub fn schema(mut self, schema: &str) -> Self {
+        schema.clone_into(&mut self.schema);
+        self
+    }
+
+    /// Sets how many connections the store opens at most, at least 1; they are opened as
+    /// they are needed. Each call holds one while it runs. Defaults to 16.
+    pub fn pool_size(mut self, pool_size: u32) -> Self {
+        self.pool_size = pool_size;
+        self
+    }
+
+    /// Sets how long a call waits for a connection, not zero: for a free one of the pool,
+    /// and for the server to come back. Defaults to 30 seconds.
+    pub fn connection_timeout(mut self, connection_timeout: Duration) -> Self {
+        self.connection_timeout = connection_timeout;
+        self
+    }
+
+    /// Sets how long a statement may run before the server ends it, not zero; `None` leaves
+    /// the server's own setting. A call that ran into it fails with
+    /// [`Unavailable`](crate::ErrorKind::Unavailable), and nothing was done. Defaults to
+    /// `None`.
+    pub fn statement_timeout(mut self, statement_timeout: Option<Duration>) -> Self {
+        self.statement_timeout = statement_timeout;
+        self
+    }
+
+    /// Sets whether statements are prepared once per connection and kept there.
+    ///
+    /// Switch it off behind a pooler in transaction mode that does not know of prepared
+    /// statements (PgBouncer before 1.21, or without `max_prepared_statements`), and give no
+    /// [`statement_timeout`](Self::statement_timeout) there: every statement is then sent as
+    /// a whole and parsed anew. The plans inside the schema's functions stay cached either
+    /// way. Defaults to `true`.
+    pub fn prepared_statements(mut self, prepared_statements: bool) -> Self {
+        self.prepared_statements = prepared_statements;
+        self
+    }
+
+    /// Sets how long a dequeued message is hidden from other consumers: see
+    /// [`Settings::lock_time`]. Defaults to 5 seconds.
+    pub fn lock_time(mut self, lock_time: Duration) -> Self {
+        self.settings.lock_time = lock_time;
+        self
+    }
+
+    /// Sets how many messages a plain `dequeue` takes at most: see [`Settings::batch`].
+    /// Defaults to 100.
+    pub fn batch(mut self, batch: usize) -> Self {
+        self.settings.batch = batch;
+        self
+    }
+
+    /// Sets the pause between two looks at an empty queue: see [`Settings::poll_interval`].
+    /// Defaults to 250 milliseconds.
+    pub fn poll_interval(mut self, poll_interval: Duration) -> Self {
+        self.settings.poll_interval = poll_interval;
+        self
+    }
+
+    /// Sets the longest payload, in bytes of JSON text: see [`Settings::payload_limit`].
+    /// Defaults to 1 MiB.
+    pub fn payload_limit(mut self, payload_limit: usize) -> Self {
+        self.settings.payload_limit = payload_limit;
+        self
+    }
+
+    /// Connects, without TLS.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a DSN that does not parse or a setting
+    /// that breaks its rule; [`Unavailable`](crate::ErrorKind::Unavailable) if the server
+    /// cannot be reached or does not let us in: the text says what it said.
+    pub fn build(self) -> Result<PgStore> {
+        self.build_with_tls(NoTls)
+    }
+
+    /// Connects over TLS, with a connector such as `postgres_native_tls::MakeTlsConnector`.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_with_tls<T>(self, tls: T) -> Result<PgStore>
+    where
+        T: MakeTlsConnect<Socket> + Clone + 'static + Sync + Send,
+        T::TlsConnect: Send,
+        T::Stream: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        let config = self.config()?;
+        let pool = PoolSettings {
+            size: self.pool_size,
+            connection_timeout: self.connection_timeout,
+            statement_timeout: self.statement_timeout,
+        };
+        let texts = Texts::new(&self.schema, self.prepared_statements);
+        Ok(PgStore {
+            inner: Arc::new(Inner {
+                database: Database::open(config, tls, &pool, texts)?,
+                settings: self.settings,
+                hints: Hints::default(),
+                checked: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Checks everything, and reads the DSN.
+    fn config(&self) -> Result<Config> {
+        self.settings.check()?;
+        check_limit("pool_size", self.pool_size as usize)?;
+        for (name, span) in [
+            ("connection_timeout", Some(self.connection_timeout)),
+            ("statement_timeout", self.statement_timeout),
+        ] {
+            if span.is_some_and(|span| span.is_zero()) {
+                return Err(Error::invalid(format!("{name} is zero")));
+            }
+        }
+        let schema = &self.schema;
+        if schema.is_empty() || schema.len() > 63 || schema.contains('\0') {
+            return Err(Error::invalid(format!(
+                "schema {schema:?}: a schema's name has 1 to 63 bytes, and no U+0000"
+            )));
+        }
+        let mut config = Config::from_str(&self.dsn).map_err(|error| {
+            // The text says what is wrong, without the value.
+            Error::invalid(format!("the DSN does not parse: {error}")).because(error)
+        })?;
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(self.connection_timeout);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("pgqrs");
+        }
+        Ok(config)
+    }
+}
+
+/// Leaves the DSN out: there may be a password in it.
+impl std::fmt::Debug for PgStoreBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PgStoreBuilder")
+            .field("schema", &self.schema)
+            .field("pool_size", &self.pool_size)
+            .field("connection_timeout", &self.connection_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("prepared_statements", &self.prepared_statements)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Parses a variable's value, if it has one.
+fn parsed<T, E: Display>(
+    name: &str,
+    value: Option<String>,
+    wanted: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>> {
+    let Some(value) = value else { return Ok(None) };
+    match parse(&value) {
+        Ok(parsed) => Ok(Some(parsed)),
+        Err(why) => Err(Error::invalid(format!(
+            "{name} is {value:?}, which is not {wanted}: {why}"
+        ))),
+    }
+}
+
+fn set<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
+
+#[cfg(test)]
+mod tests;

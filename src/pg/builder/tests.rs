@@ -1,0 +1,123 @@
+use super::*;
+use crate::error::ErrorKind;
+
+const DSN: (&str, &str) = ("PGQRS_DSN", "postgresql://me:s3cret@localhost/db");
+
+fn from(vars: &[(&str, &str)]) -> Result<PgStoreBuilder> {
+    PgStoreBuilder::from_vars(|name| {
+        let found = vars.iter().find(|(key, _)| *key == name);
+        Ok(found.map(|(_, value)| (*value).to_owned()))
+    })
+}
+
+#[test]
+fn every_variable_is_read() {
+    let builder = from(&[
+        DSN,
+        ("PGQRS_SCHEMA", "queues"),
+        ("PGQRS_POOL_SIZE", "4"),
+        ("PGQRS_CONNECTION_TIMEOUT", "10s"),
+        ("PGQRS_STATEMENT_TIMEOUT", "1m"),
+        ("PGQRS_PREPARED_STATEMENTS", "false"),
+        ("PGQRS_LOCK_TIME", "1m 30s"),
+        ("PGQRS_BATCH", "50"),
+        ("PGQRS_POLL_INTERVAL", "100ms"),
+        ("PGQRS_PAYLOAD_LIMIT", "65536"),
+    ])
+    .unwrap();
+    assert_eq!(builder.dsn, DSN.1);
+    assert_eq!(builder.schema, "queues");
+    assert_eq!(builder.pool_size, 4);
+    assert_eq!(builder.connection_timeout, Duration::from_secs(10));
+    assert_eq!(builder.statement_timeout, Some(Duration::from_secs(60)));
+    assert!(!builder.prepared_statements);
+    assert_eq!(
+        builder.settings,
+        Settings {
+            lock_time: Duration::from_secs(90),
+            batch: 50,
+            poll_interval: Duration::from_millis(100),
+            payload_limit: 65536,
+        }
+    );
+}
+
+#[test]
+fn what_is_not_set_keeps_its_default() {
+    let builder = from(&[DSN]).unwrap();
+    let default = PgStore::builder(DSN.1);
+    assert_eq!(format!("{builder:?}"), format!("{default:?}"));
+    assert_eq!(builder.pool_size, 16);
+    assert_eq!(builder.schema, "public");
+    assert_eq!(builder.settings, Settings::default());
+}
+
+#[test]
+fn a_missing_dsn_is_an_error() {
+    let error = from(&[]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().starts_with("PGQRS_DSN is not set"));
+}
+
+#[test]
+fn a_value_that_does_not_parse_is_an_error_that_names_it() {
+    for (name, value) in [
+        ("PGQRS_POOL_SIZE", "-1"),
+        ("PGQRS_CONNECTION_TIMEOUT", "10"),
+        ("PGQRS_STATEMENT_TIMEOUT", "soon"),
+        ("PGQRS_PREPARED_STATEMENTS", "yes"),
+        ("PGQRS_LOCK_TIME", ""),
+        ("PGQRS_BATCH", "1e3"),
+        ("PGQRS_POLL_INTERVAL", "5 parsecs"),
+        ("PGQRS_PAYLOAD_LIMIT", "1MiB"),
+    ] {
+        let error = from(&[DSN, (name, value)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let text = error.to_string();
+        assert!(
+            text.contains(name) && text.contains(&format!("{value:?}")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn settings_that_break_a_rule_are_refused_before_connecting() {
+    let nowhere = || PgStore::builder("postgresql://127.0.0.1:1/none");
+    for (builder, named) in [
+        (nowhere().pool_size(0), "pool_size is 0"),
+        (
+            nowhere().connection_timeout(Duration::ZERO),
+            "connection_timeout is zero",
+        ),
+        (
+            nowhere().statement_timeout(Some(Duration::ZERO)),
+            "statement_timeout is zero",
+        ),
+        (nowhere().schema(""), "schema \"\""),
+        (nowhere().schema(&"s".repeat(64)), "1 to 63 bytes"),
+        (nowhere().lock_time(Duration::ZERO), "lock_time is zero"),
+        (nowhere().batch(0), "batch is 0"),
+        (
+            nowhere().poll_interval(Duration::ZERO),
+            "poll_interval is zero",
+        ),
+        (nowhere().payload_limit(0), "payload_limit is 0"),
+        (
+            PgStore::builder("postgresql://localhost:port/db"),
+            "the DSN does not parse",
+        ),
+    ] {
+        let error = builder.build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
+#[test]
+fn the_password_is_not_told() {
+    let builder = from(&[DSN]).unwrap();
+    assert!(!format!("{builder:?}").contains("s3cret"));
+    let error = PgStore::builder("postgresql://me:s3cret@localhost:x/db").build();
+    assert!(!format!("{:?}", error.unwrap_err()).contains("s3cret"));
+}

@@ -1,0 +1,99 @@
+//! What a failure of the database means: the only place that knows SQLSTATEs.
+
+use postgres::error::{Severity, SqlState};
+
+use crate::error::{Error, ErrorKind};
+
+/// What schema.sql raises for an unknown queue.
+const UNKNOWN_QUEUE: &str = "PQ001";
+
+/// Whether the server carried the statement out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It refused it, and the connection is good.
+    Refused,
+    /// It did not, and the connection is gone: safe to repeat on another one.
+    NotExecuted,
+    /// The connection is gone, and nobody knows.
+    Unknown,
+}
+
+/// Tells what became of the statement that was answered by this error.
+pub(super) fn fate(error: &postgres::Error) -> Fate {
+    match error.as_db_error() {
+        // 57P01: the session is ended by an administrator or a shutdown. The server sends it
+        // instead of an answer, at a point where the transaction can only be rolled back:
+        // between a commit and its answer it looks at no such request. 57P03: not let in.
+        Some(db) if *db.code() == SqlState::ADMIN_SHUTDOWN => Fate::NotExecuted,
+        Some(db) if *db.code() == SqlState::CANNOT_CONNECT_NOW => Fate::NotExecuted,
+        // 57P02, the crash of another session: sent from a signal handler, at any point.
+        Some(db) if *db.code() == SqlState::CRASH_SHUTDOWN => Fate::Unknown,
+        Some(db) => match db.parsed_severity() {
+            Some(Severity::Fatal | Severity::Panic) => Fate::Unknown,
+            _ => Fate::Refused,
+        },
+        // A value that could not be encoded or decoded here, or the like.
+        None if !error.is_closed() && !is_io(error) => Fate::Refused,
+        None => Fate::Unknown,
+    }
+}
+
+fn is_io(error: &postgres::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if cause.is::<std::io::Error>() {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// Makes the library's error of the database's. `doing`: "archive messages".
+pub(super) fn error(doing: &str, fate: Fate, error: postgres::Error) -> Error {
+    let kind = match fate {
+        Fate::NotExecuted => ErrorKind::Unavailable,
+        Fate::Unknown => ErrorKind::FateUnknown,
+        Fate::Refused => error.code().map_or(ErrorKind::Unexpected, kind),
+    };
+    let said = error
+        .as_db_error()
+        .map_or_else(|| error.to_string(), |db| db.message().to_owned());
+    let text = match kind {
+        ErrorKind::UnknownQueue => said,
+        ErrorKind::Schema => format!(
+            "could not {doing}: the schema is not as this version of pgqrs needs it ({said}); \
+             run PgStore::install()"
+        ),
+        ErrorKind::FateUnknown => format!(
+            "could not learn the fate of the call to {doing}: it was sent, and the connection \
+             was lost before the answer ({said})"
+        ),
+        _ => format!("could not {doing}: {said}"),
+    };
+    Error::new(kind, text).because(error)
+}
+
+fn kind(code: &SqlState) -> ErrorKind {
+    match code.code() {
+        UNKNOWN_QUEUE => ErrorKind::UnknownQueue,
+        // undefined table, column, function, schema: not installed, or not by us
+        "42P01" | "42703" | "42883" | "3F000" => ErrorKind::Schema,
+        // query canceled (statement_timeout), lock not available (lock_timeout), deadlock,
+        // serialization failure, read-only (a standby; a failover under way)
+        "57014" | "55P03" | "40P01" | "40001" | "25006" => ErrorKind::Unavailable,
+        // 53: disk full, out of memory, too many connections; 58: I/O errors
+        code if code.starts_with("53") || code.starts_with("58") => ErrorKind::Unavailable,
+        // 22P05 \u0000, 22P02 and 22003 what else jsonb does not take
+        "22P05" | "22P02" | "22003" => ErrorKind::Payload,
+        _ => ErrorKind::Unexpected,
+    }
+}
+
+/// The error of not getting a connection at all.
+pub(super) fn no_connection(said: impl std::fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("could not get a connection to PostgreSQL: {said}"),
+    )
+}

@@ -1,0 +1,449 @@
+//! The store in PostgreSQL: the only place that names `postgres` and `r2d2`.
+
+mod builder;
+mod fault;
+mod hint;
+mod install;
+mod pool;
+mod row;
+mod sql;
+mod tx;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use postgres::Row;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
+use crate::queue::{Counts, IfNotEmpty, Queue, State};
+use crate::settings::Settings;
+use crate::span::span_micros;
+use crate::store::{Dequeue, Store};
+
+use self::hint::{Found, Hints, Look};
+use self::pool::{Database, Repeat, Run};
+use self::row::{Leased, Plan, Stored};
+use self::sql::Statement;
+
+pub use self::builder::PgStoreBuilder;
+pub use self::install::{SCHEMA, SCHEMA_VERSION};
+
+/// A batch goes to the server in statements of at most this many bytes of payloads and this
+/// many messages, in one transaction: memory on both sides stays bounded, and the protocol's
+/// limit of 1 GB is out of reach.
+const STATEMENT_BYTES: usize = 16 * 1024 * 1024;
+const STATEMENT_MESSAGES: usize = 10_000;
+
+/// A store in PostgreSQL (14 or newer), over a pool of connections.
+///
+/// Clones are handles to the same pool; use one store per database and process. The
+/// schema is put there by [`install`](Self::install), explicitly.
+///
+/// # Connections that die
+///
+/// After a restart of the server, or when it ends a session, the store reconnects by
+/// itself. A call that certainly was not carried out is sent again; one whose fate nobody
+/// can know fails with [`FateUnknown`](ErrorKind::FateUnknown).
+///
+/// # Using it from async code
+///
+/// Every call blocks its thread, and panics on a thread of an async runtime, as the
+/// `postgres` crate does: call it inside `spawn_blocking`.
+///
+/// # Examples
+///
+/// ```no_run
+/// use pgqrs::{Consumer, PgStore, Producer, Store};
+/// use serde_json::json;
+///
+/// let store = PgStore::connect("postgresql://localhost/mydb")?;
+/// store.install()?;
+/// store.create_queue("tasks")?;
+///
+/// let producer = Producer::new(store.clone(), "tasks")?;
+/// producer.enqueue(&json!({"action": "send_email"}))?;
+///
+/// let consumer = Consumer::new(store, "tasks")?;
+/// for message in consumer.iter() {
+///     let message = message?;
+///     println!("{}", message.payload);
+///     consumer.archive(&message)?;
+/// }
+/// # Ok::<(), pgqrs::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct PgStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    settings: Settings,
+    hints: Hints,
+    /// Whether the schema's version was seen to be ours.
+    checked: AtomicBool,
+}
+
+impl PgStore {
+    /// Forgets where the scans for ready messages start, so that the next dequeue of each
+    /// queue looks at all of them.
+    ///
+    /// The store does so by itself every few milliseconds, on a budget. Of use to those who
+    /// change the tables by hand and do not want to wait for it.
+    pub fn forget_scan_hints(&self) {
+        self.inner.hints.forget();
+    }
+
+    fn call<T>(
+        &self,
+        doing: &str,
+        repeat: Repeat,
+        work: impl FnMut(&mut pool::Session<'_>) -> Result<T, postgres::Error>,
+    ) -> Result<T> {
+        self.inner.database.call(doing, repeat, work)
+    }
+
+    /// The same for calls by the queue's name, with which everything begins: looks once
+    /// whether the schema is ours.
+    fn checked_call<T>(
+        &self,
+        doing: &str,
+        repeat: Repeat,
+        work: impl FnMut(&mut pool::Session<'_>) -> Result<T, postgres::Error>,
+    ) -> Result<T> {
+        if !self.inner.checked.load(Ordering::Relaxed) {
+            self.check_schema()?;
+            self.inner.checked.store(true, Ordering::Relaxed);
+        }
+        self.call(doing, repeat, work)
+    }
+
+    /// Makes one look into the tables.
+    fn look(&self, dequeue: &Dequeue, look: Look, limit: i32) -> Result<Vec<Leased>> {
+        let Dequeue {
+            queue_id, worker, ..
+        } = *dequeue;
+        let lock = span_micros(dequeue.lock_time);
+        self.call("dequeue messages", Repeat::IfUnexecuted, |db| {
+            let rows = db.run(
+                Statement::Dequeue,
+                &[&queue_id, &worker, &limit, &lock, &look.after, &look.due],
+            )?;
+            rows.iter()
+                .map(|row| Leased::read(queue_id, worker, row))
+                .collect()
+        })
+    }
+
+    /// Gives up messages that no client of this library could read, so that they do not
+    /// fail the good ones of their batch again and again.
+    fn give_up(&self, queue_id: i64, unreadable: Vec<(Receipt, String)>) {
+        let settlements: Vec<Settlement> = unreadable
+            .into_iter()
+            .map(|(receipt, why)| Settlement {
+                receipt,
+                outcome: Outcome::DeadLetter(format!("the payload cannot be read: {why}")),
+            })
+            .collect();
+        if !settlements.is_empty() {
+            // Where it fails, the next delivery tries again.
+            let _ = self.settle(queue_id, &settlements);
+        }
+    }
+
+    /// Tells the hints of messages that this process has scheduled.
+    fn note_scheduled(&self, queue_id: i64, delay: Duration) {
+        let hints = &self.inner.hints;
+        hints.due_at(queue_id, Instant::now().checked_add(delay));
+    }
+}
+
+impl fmt::Debug for PgStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgStore")
+            .field("schema", &self.inner.database.texts().schema)
+            .field("settings", &self.inner.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store for PgStore {
+    fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    fn create_queue(&self, name: &str) -> Result<Queue> {
+        Queue::check_name(name)?;
+        let created = self.checked_call("create a queue", Repeat::Harmless, |db| {
+            one(db.run(Statement::CreateQueue, &[&name])?, row::queue)
+        })?;
+        // No row: another session was just creating it, and has by now.
+        created.map_or_else(|| self.queue(name), Ok)
+    }
+
+    fn queue(&self, name: &str) -> Result<Queue> {
+        Queue::check_name(name)?;
+        self.checked_call("look up a queue", Repeat::Harmless, |db| {
+            one(db.run(Statement::Queue, &[&name])?, row::queue)
+        })?
+        .ok_or_else(|| unknown_queue(&format!("named {name:?}")))
+    }
+
+    fn queues(&self) -> Result<Vec<Queue>> {
+        self.checked_call("list the queues", Repeat::Harmless, |db| {
+            db.run(Statement::Queues, &[])?
+                .iter()
+                .map(row::queue)
+                .collect()
+        })
+    }
+
+    fn delete_queue(&self, name: &str, messages: IfNotEmpty) -> Result<()> {
+        let id = self.queue(name)?.id;
+        let left = self.call("delete a queue", Repeat::IfUnexecuted, |db| {
+            db.atomically(|db| {
+                db.client().batch_execute(sql::LOCK_TIMEOUT)?;
+                db.run(Statement::LockQueues, &[])?;
+                if messages == IfNotEmpty::Delete {
+                    db.run(Statement::Purge, &[&id, &true, &true, &true, &true, &true])?;
+                }
+                let count = one(db.run(Statement::CountBodies, &[&id])?, first::<i64>)?;
+                let left = count.unwrap_or(0);
+                if left == 0 {
+                    db.run(Statement::DeleteQueue, &[&id])?;
+                }
+                Ok(left)
+            })
+        })?;
+        if left > 0 {
+            return Err(Error::new(
+                ErrorKind::QueueNotEmpty,
+                format!("queue {name:?} still has messages ({left}), and was not deleted"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn purge(&self, name: &str, states: &[State]) -> Result<u64> {
+        let id = self.queue(name)?.id;
+        let [ready, leased, scheduled, archived, dead] =
+            State::ALL.map(|state| states.contains(&state));
+        let purged = self.call("purge a queue", Repeat::IfUnexecuted, |db| {
+            let rows = db.run(
+                Statement::Purge,
+                &[&id, &ready, &leased, &scheduled, &archived, &dead],
+            )?;
+            one(rows, first::<i64>)
+        })?;
+        Ok(purged
+            .and_then(|count| u64::try_from(count).ok())
+            .unwrap_or(0))
+    }
+
+    fn counts(&self, name: &str) -> Result<Counts> {
+        let id = self.queue(name)?.id;
+        let counts = self.call("count messages", Repeat::Harmless, |db| {
+            one(db.run(Statement::Counts, &[&id])?, row::counts)
+        })?;
+        Ok(counts.unwrap_or_default())
+    }
+
+    fn register_worker(&self, queue_id: i64, name: &str) -> Result<i64> {
+        let name = name.replace('\0', "\u{fffd}");
+        // Twice leaves a row that nobody uses, for a day.
+        self.call("register a consumer", Repeat::Harmless, |db| {
+            one(
+                db.run(Statement::RegisterWorker, &[&queue_id, &name])?,
+                first,
+            )
+        })?
+        .ok_or_else(|| unknown_queue(&format!("with id {queue_id}")))
+    }
+
+    fn enqueue(
+        &self,
+        queue_id: i64,
+        messages: Vec<NewMessage>,
+        delay: Option<Duration>,
+    ) -> Result<Vec<Message>> {
+        let texts = NewMessage::encode_all(&messages, self.inner.settings.payload_limit)?;
+        let micros = delay.map(span_micros);
+        let stored = match &statements(&texts)[..] {
+            [] => return Ok(Vec::new()),
+            [all] => self.call("enqueue messages", Repeat::IfUnexecuted, |db| {
+                row::enqueue(db, queue_id, all, micros)
+            }),
+            parts => self.call("enqueue messages", Repeat::IfUnexecuted, |db| {
+                db.atomically(|db| enqueue_parts(db, queue_id, parts, micros))
+            }),
+        }?;
+        if let Some(delay) = delay {
+            self.note_scheduled(queue_id, delay);
+        }
+        Ok(stored.messages(queue_id, messages))
+    }
+
+    fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>> {
+        let limit = dequeue.check()?;
+        let hints = &self.inner.hints;
+        let mut leased: Vec<Leased> = Vec::new();
+        let mut next = Some(hints.first(dequeue.queue_id, Instant::now()));
+        while let Some(look) = next {
+            let wanted = limit - i32::try_from(leased.len()).unwrap_or(limit);
+            let began = Instant::now();
+            let found = match self.look(dequeue, look, wanted) {
+                Ok(found) => found,
+                // What the first look leased is the caller's; the next call meets the
+                // fault again if it lasts.
+                Err(_) if !leased.is_empty() => break,
+                Err(error) => return Err(error),
+            };
+            next = hints.next(
+                dequeue.queue_id,
+                look,
+                tally(&found),
+                usize::try_from(wanted).unwrap_or(0),
+                (began, Instant::now()),
+            );
+            leased.extend(found);
+        }
+        // As they came due, then as they were enqueued: UPDATE … RETURNING keeps no order.
+        leased.sort_unstable_by_key(|l| (l.due_at.is_none(), l.due_at, l.message.id));
+
+        let mut unreadable = Vec::new();
+        let mut messages = Vec::with_capacity(leased.len());
+        for leased in leased {
+            match leased.unreadable {
+                None => messages.push(leased.message),
+                Some(why) => unreadable.push((Receipt::from(&leased.message), why)),
+            }
+        }
+        self.give_up(dequeue.queue_id, unreadable);
+        Ok(messages)
+    }
+
+    fn extend_visibility(
+        &self,
+        queue_id: i64,
+        receipts: &[Receipt],
+        by: Duration,
+    ) -> Result<Vec<bool>> {
+        let by = span_micros(by);
+        let plan = Plan::for_receipts(receipts);
+        // Twice is harmless; that the second time extends a little further is, too.
+        self.call("extend leases", Repeat::Harmless, |db| {
+            match plan.statements() {
+                0 | 1 => plan.extend(db, queue_id, receipts, by),
+                _ => db.atomically(|db| plan.extend(db, queue_id, receipts, by)),
+            }
+        })
+    }
+
+    fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
+        let plan = Plan::for_settlements(settlements);
+        let answers = self.call("settle messages", Repeat::IfUnexecuted, |db| {
+            match plan.statements() {
+                0 | 1 => plan.settle(db, queue_id, settlements),
+                _ => db.atomically(|db| plan.settle(db, queue_id, settlements)),
+            }
+        })?;
+        let delays = settlements.iter().filter_map(|s| match s.outcome {
+            Outcome::Release { delay, .. } => Some(delay),
+            _ => None,
+        });
+        if let Some(soonest) = delays.min() {
+            self.note_scheduled(queue_id, soonest);
+        }
+        Ok(answers)
+    }
+}
+
+/// What the hints want to know of a look.
+fn tally(found: &[Leased]) -> Found {
+    let ready = found.iter().filter(|leased| leased.due_at.is_none());
+    Found {
+        count: found.len(),
+        due: found
+            .iter()
+            .filter(|leased| leased.due_at.is_some())
+            .count(),
+        last: ready.map(|leased| leased.message.id).max(),
+    }
+}
+
+/// Cuts payloads into what one statement takes each.
+fn statements(texts: &[String]) -> Vec<&[String]> {
+    let mut parts = Vec::new();
+    let mut rest = texts;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |text: &&String| {
+            bytes += text.len();
+            bytes <= STATEMENT_BYTES
+        };
+        let count = rest
+            .iter()
+            .take(STATEMENT_MESSAGES)
+            .take_while(fits)
+            .count();
+        let (part, more) = rest.split_at(count.max(1));
+        parts.push(part);
+        rest = more;
+    }
+    parts
+}
+
+fn enqueue_parts(
+    db: &mut impl Run,
+    queue_id: i64,
+    parts: &[&[String]],
+    delay: Option<i64>,
+) -> Result<Stored, postgres::Error> {
+    let mut stored = Stored::default();
+    for part in parts {
+        stored.append(row::enqueue(db, queue_id, part, delay)?);
+    }
+    Ok(stored)
+}
+
+/// Reads the only row, if there is one.
+fn one<T>(
+    rows: Vec<Row>,
+    read: impl FnOnce(&Row) -> Result<T, postgres::Error>,
+) -> Result<Option<T>, postgres::Error> {
+    rows.first().map(read).transpose()
+}
+
+/// Reads the only column.
+fn first<T>(row: &Row) -> Result<T, postgres::Error>
+where
+    T: for<'a> postgres::types::FromSql<'a>,
+{
+    row.try_get(0)
+}
+
+fn unknown_queue(which: &str) -> Error {
+    Error::new(
+        ErrorKind::UnknownQueue,
+        format!("there is no queue {which}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_cut_by_count_and_by_bytes() {
+        let sizes = |texts: Vec<String>| -> Vec<usize> {
+            statements(&texts).iter().map(|part| part.len()).collect()
+        };
+        assert_eq!(sizes(vec![]), [] as [usize; 0]);
+        assert_eq!(sizes(vec!["1".to_owned(); 10_001]), [10_000, 1]);
+        assert_eq!(sizes(vec!["x".repeat(STATEMENT_BYTES / 2); 3]), [2, 1]);
+        assert_eq!(sizes(vec!["x".repeat(STATEMENT_BYTES + 1); 2]), [1, 1]);
+    }
+}

@@ -1,0 +1,339 @@
+//! Connections: the pool, the statements prepared on each, and what is done about dead ones.
+
+use std::ops::DerefMut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use postgres::tls::{MakeTlsConnect, TlsConnect};
+use postgres::types::ToSql;
+use postgres::{Client, Config, Row, Socket, Statement as Prepared};
+use r2d2::ManageConnection;
+use r2d2_postgres::PostgresConnectionManager;
+
+use super::fault::{self, Fate};
+use super::sql::{self, Statement};
+use crate::error::Result;
+
+/// A connection that was used this recently is taken to be alive. A longer idle one is
+/// asked before it is used, so that after a restart of the server almost every dead
+/// connection is found out before anything is sent on it.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// How often a call is sent again after failing on a dead connection, unexecuted.
+const RETRIES: usize = 3;
+
+/// A connection with what is kept beside it.
+pub(super) struct Conn {
+    client: Client,
+    prepared: Vec<Option<Prepared>>,
+    used: Instant,
+    dead: bool,
+}
+
+/// Runs statements: on a connection of ours, or in the caller's transaction.
+pub(super) trait Run {
+    fn run(
+        &mut self,
+        statement: Statement,
+        args: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, postgres::Error>;
+}
+
+/// The texts of all statements for one schema, by number.
+#[derive(Debug)]
+pub(super) struct Texts {
+    /// The schema's name, and ...
+    pub(super) name: String,
+    /// ... the same, quoted.
+    pub(super) schema: String,
+    texts: Vec<String>,
+    /// Whether statements may stay prepared on a connection.
+    prepare: bool,
+}
+
+impl Texts {
+    pub(super) fn new(name: &str, prepare: bool) -> Self {
+        let schema = sql::quote(name);
+        Self {
+            name: name.to_owned(),
+            texts: sql::ALL
+                .iter()
+                .map(|sql| sql::in_schema(sql.text, &schema))
+                .collect(),
+            schema,
+            prepare,
+        }
+    }
+
+    pub(super) fn text(&self, statement: Statement) -> &str {
+        &self.texts[statement as usize]
+    }
+}
+
+/// One call's use of a connection.
+pub(super) struct Session<'a> {
+    conn: &'a mut Conn,
+    texts: &'a Texts,
+    in_transaction: bool,
+    /// Whether anything was sent that could have taken effect.
+    sent: bool,
+}
+
+impl Session<'_> {
+    /// The bare client, for what is done once; only within [`atomically`](Self::atomically).
+    pub(super) fn client(&mut self) -> &mut Client {
+        &mut self.conn.client
+    }
+
+    /// Runs `work` in a transaction.
+    pub(super) fn atomically<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, postgres::Error>,
+    ) -> Result<T, postgres::Error> {
+        self.conn.client.batch_execute(sql::BEGIN)?;
+        self.in_transaction = true;
+        let worked = work(self);
+        self.in_transaction = false;
+        match worked {
+            Ok(value) => {
+                self.sent = true;
+                self.conn.client.batch_execute(sql::COMMIT)?;
+                Ok(value)
+            }
+            Err(error) => {
+                // A connection that cannot roll back must not go back to the pool.
+                self.conn.dead |= self.conn.client.batch_execute(sql::ROLLBACK).is_err();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Run for Session<'_> {
+    fn run(
+        &mut self,
+        statement: Statement,
+        args: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, postgres::Error> {
+        let text = self.texts.text(statement);
+        let types = sql::ALL[statement as usize].types;
+        if !self.texts.prepare {
+            self.sent |= !self.in_transaction;
+            return self.conn.client.query_typed(text, &typed(args, types));
+        }
+        let slot = &mut self.conn.prepared[statement as usize];
+        let prepared = match slot {
+            Some(prepared) => prepared,
+            None => slot.insert(self.conn.client.prepare_typed(text, types)?),
+        };
+        self.sent |= !self.in_transaction;
+        self.conn.client.query(prepared, args)
+    }
+}
+
+/// Pairs each argument with its type, as unprepared statements are sent.
+pub(super) fn typed<'a>(
+    args: &[&'a (dyn ToSql + Sync)],
+    types: &[postgres::types::Type],
+) -> Vec<(&'a (dyn ToSql + Sync), postgres::types::Type)> {
+    args.iter().copied().zip(types.iter().cloned()).collect()
+}
+
+/// Whether a call may be carried out twice without harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// Twice is as good as once.
+    Harmless,
+    /// Only if the first time certainly did nothing.
+    IfUnexecuted,
+}
+
+/// The database, as the store sees it: calls that survive dead connections.
+pub(super) struct Database {
+    connections: Box<dyn Connections>,
+    suspicion: Arc<Suspicion>,
+    texts: Texts,
+}
+
+/// How the pool of a [`Database`] is made.
+pub(super) struct PoolSettings {
+    pub(super) size: u32,
+    pub(super) connection_timeout: Duration,
+    pub(super) statement_timeout: Option<Duration>,
+}
+
+impl Database {
+    /// Connects once, so that what is wrong with the address or the password is told at
+    /// once and as the server says it, and opens the other connections as they are needed.
+    pub(super) fn open<T>(
+        config: Config,
+        tls: T,
+        settings: &PoolSettings,
+        texts: Texts,
+    ) -> Result<Self>
+    where
+        T: MakeTlsConnect<Socket> + Clone + 'static + Sync + Send,
+        T::TlsConnect: Send,
+        T::Stream: Send,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        let suspicion = Arc::new(Suspicion::none());
+        let manager = Manager {
+            inner: PostgresConnectionManager::new(config, tls),
+            statement_timeout: settings.statement_timeout,
+            suspicion: Arc::clone(&suspicion),
+        };
+        let first = manager.connect();
+        first.map_err(|error| fault::error("connect", Fate::NotExecuted, error))?;
+        let pool = r2d2::Pool::builder()
+            .max_size(settings.size)
+            .min_idle(Some(0))
+            .connection_timeout(settings.connection_timeout)
+            .build_unchecked(manager);
+        Ok(Self {
+            connections: Box::new(pool),
+            suspicion,
+            texts,
+        })
+    }
+
+    pub(super) fn texts(&self) -> &Texts {
+        &self.texts
+    }
+
+    /// Makes a call, and makes it again where that is safe. `doing`: "archive messages".
+    pub(super) fn call<T>(
+        &self,
+        doing: &str,
+        repeat: Repeat,
+        mut work: impl FnMut(&mut Session<'_>) -> Result<T, postgres::Error>,
+    ) -> Result<T> {
+        let mut retries = RETRIES;
+        loop {
+            let mut conn = self.connections.get()?;
+            let mut session = Session {
+                conn: &mut conn,
+                texts: &self.texts,
+                in_transaction: false,
+                sent: false,
+            };
+            let error = match work(&mut session) {
+                Ok(value) => {
+                    conn.used = Instant::now();
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            let fate = match fault::fate(&error) {
+                Fate::Unknown if !session.sent => Fate::NotExecuted,
+                fate => fate,
+            };
+            if fate != Fate::Refused {
+                conn.dead = true;
+                drop(conn);
+                self.suspicion.raise();
+            }
+            let again =
+                fate == Fate::NotExecuted || (fate == Fate::Unknown && repeat == Repeat::Harmless);
+            if !again || retries == 0 {
+                return Err(fault::error(doing, fate, error));
+            }
+            retries -= 1;
+        }
+    }
+}
+
+/// Where connections come from: hides the type of the pool, and so the TLS connector's.
+trait Connections: Send + Sync {
+    fn get(&self) -> Result<Box<dyn DerefMut<Target = Conn>>>;
+}
+
+impl<T> Connections for r2d2::Pool<Manager<T>>
+where
+    Manager<T>: ManageConnection<Connection = Conn>,
+{
+    fn get(&self) -> Result<Box<dyn DerefMut<Target = Conn>>> {
+        match r2d2::Pool::get(self) {
+            Ok(conn) => Ok(Box::new(conn)),
+            Err(error) => Err(fault::no_connection(&error).because(error)),
+        }
+    }
+}
+
+/// Makes connections for r2d2.
+pub(super) struct Manager<T> {
+    inner: PostgresConnectionManager<T>,
+    statement_timeout: Option<Duration>,
+    suspicion: Arc<Suspicion>,
+}
+
+/// When a connection was last found dead: then no idle one is trusted any more.
+struct Suspicion {
+    start: Instant,
+    micros: AtomicU64,
+}
+
+impl Suspicion {
+    fn none() -> Self {
+        Self {
+            start: Instant::now(),
+            micros: AtomicU64::new(0),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn raise(&self) {
+        self.micros.fetch_max(self.now(), Ordering::Relaxed);
+    }
+
+    fn covers(&self, used: Instant) -> bool {
+        let used = used.saturating_duration_since(self.start).as_micros();
+        used <= u128::from(self.micros.load(Ordering::Relaxed))
+    }
+}
+
+impl<T> ManageConnection for Manager<T>
+where
+    T: MakeTlsConnect<Socket> + Clone + 'static + Sync + Send,
+    T::TlsConnect: Send,
+    T::Stream: Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    type Connection = Conn;
+    type Error = postgres::Error;
+
+    fn connect(&self) -> Result<Conn, postgres::Error> {
+        let mut client = self.inner.connect()?;
+        if let Some(timeout) = self.statement_timeout {
+            client.batch_execute(&sql::statement_timeout(timeout))?;
+        }
+        Ok(Conn {
+            client,
+            prepared: vec![None; sql::ALL.len()],
+            used: Instant::now(),
+            dead: false,
+        })
+    }
+
+    /// Asks the server only if there is a reason to: r2d2 calls this at every checkout, and
+    /// a round trip is half the cost of a small call.
+    fn is_valid(&self, conn: &mut Conn) -> Result<(), postgres::Error> {
+        if conn.used.elapsed() < FRESH
+            && !self.suspicion.covers(conn.used)
+            && !conn.client.is_closed()
+        {
+            return Ok(());
+        }
+        self.inner.is_valid(&mut conn.client)?;
+        conn.used = Instant::now();
+        Ok(())
+    }
+
+    fn has_broken(&self, conn: &mut Conn) -> bool {
+        conn.dead || self.inner.has_broken(&mut conn.client)
+    }
+}

@@ -1,0 +1,321 @@
+//! Between rows and the library's types.
+
+use postgres::Row;
+use postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
+use crate::queue::{Counts, Queue};
+use crate::span::span_micros;
+
+use super::pool::Run;
+use super::sql::Statement;
+
+type SqlResult<T> = Result<T, postgres::Error>;
+type BoxError = Box<dyn std::error::Error + Sync + Send>;
+
+/// JSON text on its way into a `jsonb` parameter.
+#[derive(Debug)]
+pub(super) struct JsonText<'a>(pub(super) &'a str);
+
+impl ToSql for JsonText<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, BoxError> {
+        out.extend_from_slice(&[1]); // version of the binary format
+        out.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::JSONB
+    }
+
+    to_sql_checked!();
+}
+
+/// A `jsonb` value that may be more than this library can read, such as `1e999`.
+struct Payload(Result<Value, String>);
+
+impl<'a> FromSql<'a> for Payload {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, BoxError> {
+        Ok(Self(Value::from_sql(ty, raw).map_err(|e| e.to_string())))
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::JSONB
+    }
+}
+
+/// A message out of `pgqrs_dequeue`.
+pub(super) struct Leased {
+    pub(super) message: Message,
+    /// When it was due, if it had been scheduled.
+    pub(super) due_at: Option<OffsetDateTime>,
+    /// What is wrong with a payload that somebody wrote by other means.
+    pub(super) unreadable: Option<String>,
+}
+
+impl Leased {
+    pub(super) fn read(queue_id: i64, worker: i64, row: &Row) -> SqlResult<Self> {
+        let (payload, unreadable) = match row.try_get::<_, Payload>(5)?.0 {
+            Ok(payload) => (payload, None),
+            Err(why) => (Value::Null, Some(why)),
+        };
+        Ok(Self {
+            message: Message {
+                id: row.try_get(0)?,
+                queue_id,
+                payload,
+                enqueued_at: row.try_get(1)?,
+                vt: row.try_get(2)?,
+                read_ct: row.try_get(3)?,
+                attempt: row.try_get(4)?,
+                worker: Some(worker),
+            },
+            due_at: row.try_get(6)?,
+            unreadable,
+        })
+    }
+}
+
+pub(super) fn queue(row: &Row) -> SqlResult<Queue> {
+    Ok(Queue {
+        id: row.try_get(0)?,
+        name: row.try_get(1)?,
+        created_at: row.try_get(2)?,
+    })
+}
+
+pub(super) fn counts(row: &Row) -> SqlResult<Counts> {
+    let count = |column: usize| -> SqlResult<u64> {
+        Ok(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or(0))
+    };
+    Ok(Counts {
+        ready: count(0)?,
+        leased: count(1)?,
+        scheduled: count(2)?,
+        archived: count(3)?,
+        dead: count(4)?,
+    })
+}
+
+/// Stores messages, whose payloads are `texts`, in one statement. Answers with the messages.
+pub(super) fn enqueue(
+    db: &mut impl Run,
+    queue_id: i64,
+    texts: &[String],
+    delay: Option<i64>,
+) -> SqlResult<Stored> {
+    let payloads: Vec<JsonText<'_>> = texts.iter().map(|text| JsonText(text)).collect();
+    let rows = db.run(Statement::Enqueue, &[&queue_id, &payloads, &delay])?;
+    let mut stored = Stored::default();
+    for row in &rows {
+        let ids: Vec<i64> = row.try_get(0)?;
+        let times = (row.try_get(1)?, row.try_get(2)?);
+        stored.0.extend(ids.into_iter().map(|id| (id, times)));
+    }
+    Ok(stored)
+}
+
+/// What the database adds to new messages, in order: ids, `enqueued_at` and `vt`.
+#[derive(Default)]
+pub(super) struct Stored(Vec<(i64, (OffsetDateTime, OffsetDateTime))>);
+
+impl Stored {
+    pub(super) fn append(&mut self, mut more: Stored) {
+        self.0.append(&mut more.0);
+    }
+
+    pub(super) fn messages(self, queue_id: i64, new: Vec<NewMessage>) -> Vec<Message> {
+        self.0
+            .into_iter()
+            .zip(new)
+            .map(|((id, (enqueued_at, vt)), new)| Message {
+                id,
+                queue_id,
+                payload: new.into_payload(),
+                enqueued_at,
+                vt,
+                read_ct: 0,
+                attempt: 0,
+                worker: None,
+            })
+            .collect()
+    }
+}
+
+/// Receipts as the functions in schema.sql want them: in three arrays, ids ascending and
+/// unique.
+struct Receipts {
+    positions: Vec<usize>,
+    ids: Vec<i64>,
+    workers: Vec<Option<i64>>,
+    read_cts: Vec<i32>,
+}
+
+impl Receipts {
+    fn new(all: &[Receipt], positions: Vec<usize>) -> Self {
+        Self {
+            ids: positions.iter().map(|at| all[*at].id()).collect(),
+            workers: positions.iter().map(|at| all[*at].worker()).collect(),
+            read_cts: positions
+                .iter()
+                .map(|at| all[*at].read_ct().unwrap_or(0))
+                .collect(),
+            positions,
+        }
+    }
+
+    /// Puts the answer, the ids that were changed, in the places of their receipts.
+    fn note(&self, rows: &[Row], answers: &mut [bool]) -> SqlResult<()> {
+        for row in rows {
+            for id in row.try_get::<_, Option<Vec<i64>>>(0)?.unwrap_or_default() {
+                if let Ok(place) = self.ids.binary_search(&id) {
+                    answers[self.positions[place]] = true;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Cuts positions into groups that are unique in their ids and sorted by them: nearly
+/// always one. Where an id comes again, it comes in a later group, so that the groups one
+/// after the other do what the positions say one after the other.
+fn groups<K: Ord>(ids: impl Iterator<Item = i64>, kind: impl Fn(usize) -> K) -> Vec<Vec<usize>> {
+    let mut sorted: Vec<(i64, usize)> = ids.enumerate().map(|(at, id)| (id, at)).collect();
+    sorted.sort_unstable();
+    let mut groups: std::collections::BTreeMap<(usize, K), Vec<usize>> = Default::default();
+    let (mut last, mut round) = (None, 0);
+    for (id, at) in sorted {
+        round = if last == Some(id) { round + 1 } else { 0 };
+        last = Some(id);
+        groups.entry((round, kind(at))).or_default().push(at);
+    }
+    groups.into_values().collect()
+}
+
+/// How a batch of receipts is cut into statements; with more than one, they want a
+/// transaction around them.
+pub(super) struct Plan(Vec<Vec<usize>>);
+
+impl Plan {
+    pub(super) fn for_receipts(receipts: &[Receipt]) -> Self {
+        Self(groups(receipts.iter().map(Receipt::id), |_| ()))
+    }
+
+    pub(super) fn for_settlements(settlements: &[Settlement]) -> Self {
+        let ids = settlements.iter().map(|settlement| settlement.receipt.id());
+        Self(groups(ids, |at| {
+            statement(&settlements[at].outcome) as usize
+        }))
+    }
+
+    pub(super) fn statements(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn extend(
+        &self,
+        db: &mut impl Run,
+        queue_id: i64,
+        receipts: &[Receipt],
+        by: i64,
+    ) -> SqlResult<Vec<bool>> {
+        let mut answers = vec![false; receipts.len()];
+        for group in &self.0 {
+            let r = Receipts::new(receipts, group.clone());
+            let rows = db.run(
+                Statement::ExtendVisibility,
+                &[&queue_id, &r.ids, &r.workers, &r.read_cts, &by],
+            )?;
+            r.note(&rows, &mut answers)?;
+        }
+        Ok(answers)
+    }
+
+    pub(super) fn settle(
+        &self,
+        db: &mut impl Run,
+        queue_id: i64,
+        settlements: &[Settlement],
+    ) -> SqlResult<Vec<bool>> {
+        let receipts: Vec<Receipt> = settlements.iter().map(|s| s.receipt).collect();
+        let mut answers = vec![false; settlements.len()];
+        for group in &self.0 {
+            let outcomes: Vec<&Outcome> =
+                group.iter().map(|at| &settlements[*at].outcome).collect();
+            let r = Receipts::new(&receipts, group.clone());
+            let rows = settle(db, queue_id, &r, &outcomes)?;
+            r.note(&rows, &mut answers)?;
+        }
+        Ok(answers)
+    }
+}
+
+/// The statement that carries an outcome out.
+fn statement(outcome: &Outcome) -> Statement {
+    match outcome {
+        Outcome::Archive => Statement::Archive,
+        Outcome::Delete => Statement::Delete,
+        Outcome::Release { .. } => Statement::Release,
+        Outcome::DeadLetter(_) => Statement::DeadLetter,
+    }
+}
+
+/// Settles deliveries whose outcomes are all of the same sort.
+fn settle(
+    db: &mut impl Run,
+    queue_id: i64,
+    r: &Receipts,
+    outcomes: &[&Outcome],
+) -> SqlResult<Vec<Row>> {
+    let Some(statement) = outcomes.first().map(|outcome| statement(outcome)) else {
+        return Ok(Vec::new());
+    };
+    let mut args: Vec<&(dyn ToSql + Sync)> = vec![&queue_id, &r.ids, &r.workers, &r.read_cts];
+    let (mut delays, mut charges, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Archive | Outcome::Delete => {}
+            Outcome::Release { delay, charged } => {
+                delays.push(span_micros(*delay));
+                charges.push(*charged);
+            }
+            // The server's text has no place for U+0000.
+            Outcome::DeadLetter(reason) => reasons.push(reason.replace('\0', "\u{fffd}")),
+        }
+    }
+    match statement {
+        Statement::Release => args.extend([&delays as &(dyn ToSql + Sync), &charges]),
+        Statement::DeadLetter => args.push(&reasons),
+        _ => {}
+    }
+    db.run(statement, &args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_group_where_ids_are_unique() {
+        assert_eq!(groups([5, 3, 4].into_iter(), |_| ()), [[1, 2, 0]]);
+    }
+
+    #[test]
+    fn an_id_that_comes_again_comes_in_a_later_group() {
+        assert_eq!(
+            groups([7, 3, 7, 7].into_iter(), |_| ()),
+            [vec![1, 0], vec![2], vec![3]]
+        );
+    }
+
+    #[test]
+    fn kinds_are_kept_apart() {
+        assert_eq!(
+            groups([1, 2, 3].into_iter(), |at| at == 1),
+            [vec![0, 2], vec![1]]
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! Work inside the caller's own transaction.
+
+use std::time::Duration;
+
+use postgres::types::ToSql;
+use postgres::{GenericClient, Row};
+
+use super::fault::{self, Fate};
+use super::pool::{Run, Texts, typed};
+use super::row::Plan;
+use super::sql::{self, Statement};
+use super::{PgStore, enqueue_parts, statements};
+use crate::error::Result;
+use crate::message::{Message, NewMessage, Settlement};
+use crate::span::span_micros;
+use crate::store::Transactional;
+
+/// The caller's connection. Its statements are not ours to keep: each is sent unprepared,
+/// in one round trip.
+struct Theirs<'a, C> {
+    client: &'a mut C,
+    texts: &'a Texts,
+}
+
+impl<C: GenericClient> Run for Theirs<'_, C> {
+    fn run(
+        &mut self,
+        statement: Statement,
+        args: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, postgres::Error> {
+        let types = sql::ALL[statement as usize].types;
+        let text = self.texts.text(statement);
+        self.client.query_typed(text, &typed(args, types))
+    }
+}
+
+impl PgStore {
+    fn in_theirs<C: GenericClient, T>(
+        &self,
+        client: &mut C,
+        doing: &str,
+        work: impl FnOnce(&mut Theirs<'_, C>) -> Result<T, postgres::Error>,
+    ) -> Result<T> {
+        let texts = self.inner.database.texts();
+        work(&mut Theirs { client, texts }).map_err(|error| {
+            // Without the commit, which is the caller's, nothing of it comes true.
+            let fate = match fault::fate(&error) {
+                Fate::Unknown => Fate::NotExecuted,
+                fate => fate,
+            };
+            fault::error(doing, fate, error)
+        })
+    }
+}
+
+/// With any `postgres::GenericClient`: a `Transaction`, or a `Client` (then outside of a
+/// transaction, each call is one of its own).
+impl<C: GenericClient> Transactional<C> for PgStore {
+    fn enqueue_in(
+        &self,
+        tx: &mut C,
+        queue_id: i64,
+        messages: Vec<NewMessage>,
+        delay: Option<Duration>,
+    ) -> Result<Vec<Message>> {
+        let texts = NewMessage::encode_all(&messages, self.inner.settings.payload_limit)?;
+        let stored = self.in_theirs(tx, "enqueue messages", |db| {
+            enqueue_parts(db, queue_id, &statements(&texts), delay.map(span_micros))
+        })?;
+        Ok(stored.messages(queue_id, messages))
+    }
+
+    fn settle_in(
+        &self,
+        tx: &mut C,
+        queue_id: i64,
+        settlements: &[Settlement],
+    ) -> Result<Vec<bool>> {
+        let plan = Plan::for_settlements(settlements);
+        self.in_theirs(tx, "settle messages", |db| {
+            plan.settle(db, queue_id, settlements)
+        })
+    }
+}
