@@ -170,7 +170,7 @@ COMMENT ON VIEW pgqrs_queue_contents IS 'Every message that is not done, with it
 -- bodies are fetched by LATERAL ... OFFSET 0, everything else names its rows by key.
 --
 -- A receipt is (id, worker, read_ct). The functions that take receipts take them as three
--- arrays, ids ascending and unique; a read_ct of 0 stands for "whichever, if it is this
+-- arrays, ids ascending and unique; a read_ct of -1 stands for "whichever, if it is this
 -- worker's". They change only what the receipt still owns and answer with those ids.
 
 -- Whether the row (id, worker, read_ct) is owned by the receipt of that id. width_bucket
@@ -179,7 +179,7 @@ CREATE FUNCTION pgqrs_owned(_id bigint, _worker bigint, _read_ct integer,
                             _ids bigint[], _workers bigint[], _read_cts integer[])
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT _worker = _workers[width_bucket(_id, _ids)]
-       AND _read_cts[width_bucket(_id, _ids)] IN (0, _read_ct)
+       AND _read_cts[width_bucket(_id, _ids)] IN (-1, _read_ct)
 $$;
 
 -- Stores the payloads in order and makes them ready, or due after _delay if that is
@@ -235,6 +235,10 @@ $$;
 CREATE FUNCTION pgqrs_enqueue(_queue text, _payload jsonb, _delay interval DEFAULT NULL)
 RETURNS bigint LANGUAGE plpgsql
 SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
 AS $$
 DECLARE
     _queue_id bigint := (SELECT id FROM pgqrs_queues WHERE name = _queue);

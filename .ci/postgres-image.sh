@@ -102,6 +102,7 @@ bin=$(cd "$root" && echo usr/lib/postgresql/*/bin)
 say "importing it into Docker"
 data=/var/lib/postgresql/data
 chroot "$root" install -d -o postgres -g postgres -m 0700 "$data"
+imported=yes
 # The cluster that the package made is of no use: the image makes its own.
 tar -C "$root" --numeric-owner --one-file-system \
     --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' \
@@ -117,7 +118,6 @@ tar -C "$root" --numeric-owner --one-file-system \
         --change "EXPOSE 5432" \
         --change 'CMD ["postgres"]' \
         - "$base" >/dev/null
-imported=yes
 
 say "building $tag"
 # The durability settings stay at their defaults: fsync is on.

@@ -273,9 +273,12 @@ impl Receipt {
 
     /// Fills in the worker of a receipt that came from a bare id.
     pub(crate) fn held_by(self, worker: i64) -> Self {
-        Self {
-            worker: self.worker.or(Some(worker)),
-            ..self
+        match self.read_ct {
+            None => Self {
+                worker: self.worker.or(Some(worker)),
+                ..self
+            },
+            Some(_) => self,
         }
     }
 }

@@ -27,7 +27,7 @@ const SWEEP_SHARE: u32 = 20;
 const SWEEP_AT_LEAST: Duration = Duration::from_secs(60);
 /// A sweep as quick as this is made whatever the budget says rather than answering that
 /// there is nothing.
-const QUICK: Duration = Duration::from_millis(5);
+const QUICK: Duration = Duration::from_millis(20);
 /// How often to look for due messages of other processes while there is a backlog.
 const DUE_EVERY: Duration = Duration::from_millis(50);
 

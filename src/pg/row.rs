@@ -144,6 +144,9 @@ impl Stored {
     }
 }
 
+/// What the functions in schema.sql take for the `read_ct` of a receipt that has none.
+const ANY_DELIVERY: i32 = -1;
+
 /// Receipts as the functions in schema.sql want them: in three arrays, ids ascending and
 /// unique.
 struct Receipts {
@@ -160,7 +163,7 @@ impl Receipts {
             workers: positions.iter().map(|at| all[*at].worker()).collect(),
             read_cts: positions
                 .iter()
-                .map(|at| all[*at].read_ct().unwrap_or(0))
+                .map(|at| all[*at].read_ct().unwrap_or(ANY_DELIVERY))
                 .collect(),
             positions,
         }

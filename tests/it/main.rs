@@ -1,1 +1,22 @@
-fn main() {}
+//! The tests against a real PostgreSQL; `tests/support` says where it comes from.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../../src/pg/sql.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "only the list of statements is used here"
+)]
+mod sql;
+
+mod hot_path;
+mod layers;
+mod model;
+mod pg;
+mod plans;
+mod quickstart;
+mod reconnect;
+mod schema;
+mod values;

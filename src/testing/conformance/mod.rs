@@ -1,0 +1,25 @@
+//! The cases: each a function that returns if the store keeps the promise in its name, and
+//! panics if not.
+
+mod batch;
+mod concurrency;
+mod counts;
+mod delay;
+mod dequeue;
+mod enqueue;
+mod enqueue_in;
+mod fence;
+mod handles;
+mod input;
+mod iter;
+mod lease;
+mod payload;
+mod queues;
+mod scene;
+mod settle;
+mod settle_in;
+mod spans;
+mod wait;
+
+crate::__conformance_cases! { reexport }
+crate::__transactional_cases! { reexport }

@@ -1,0 +1,79 @@
+//! The conformance suite: what a [`Store`](crate::Store) promises, as tests that any store
+//! can run. [`MockStore`](crate::MockStore) and [`PgStore`](crate::PgStore) pass it.
+//!
+//! Switch the feature `testing` on where your tests are built:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! pgqrs = { version = "0.1", features = ["testing"] }
+//! ```
+//!
+//! Then write a [`Harness`], which makes fresh stores and moves their clock, and name it in
+//! [`conformance!`]: every case becomes a `#[test]` of its own, in the module where the
+//! macro stands. A store that is [`Transactional`](crate::Transactional) has a
+//! [`TransactionalHarness`] and [`transactional_conformance!`] besides.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//! use pgqrs::MockStore; // your own store here
+//! use pgqrs::testing::Harness;
+//!
+//! struct Fresh(MockStore);
+//!
+//! impl Fresh {
+//!     fn new() -> Self {
+//!         Fresh(MockStore::new())
+//!     }
+//! }
+//!
+//! impl Harness for Fresh {
+//!     type Store = MockStore;
+//!
+//!     fn store(&self) -> MockStore {
+//!         self.0.clone()
+//!     }
+//!
+//!     fn advance(&self, by: Duration) {
+//!         self.0.advance(by);
+//!     }
+//! }
+//!
+//! mod conformance {
+//!     # use super::*;
+//!     pgqrs::testing::conformance!(super::Fresh::new());
+//! }
+//!
+//! # fn main() {
+//! // A single case, by hand:
+//! pgqrs::testing::conformance::an_expired_lease_is_redelivered(&Fresh::new());
+//! # }
+//! ```
+//!
+//! # What a store may rely on
+//!
+//! The cases never sleep: time passes by [`Harness::advance`]. They pass on a clock that
+//! stands still otherwise as well as on one that runs, on a machine however slow, as they
+//! compare times within one answer only and make leases an hour long where those are not
+//! to run out.
+//!
+//! # Not covered by semver
+//!
+//! Cases may be added, renamed or made stricter in any release: a store that fails a new
+//! one broke the contract before. The traits and macros may change in a minor release.
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a case answers by returning or by panicking, and says when in its first line"
+)]
+
+mod harness;
+mod list;
+
+pub mod conformance;
+
+pub use self::harness::{End, Harness, TransactionalHarness};
+#[doc(inline)]
+pub use crate::__conformance as conformance;
+#[doc(inline)]
+pub use crate::__transactional_conformance as transactional_conformance;

@@ -1,0 +1,205 @@
+//! What the hot path promises, counted rather than timed.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use pgqrs::{Consumer, Producer, Store};
+use serde_json::json;
+
+use crate::pg::Pg;
+use crate::support::wait_until;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn consumer(pg: &Pg) -> Consumer<pgqrs::PgStore> {
+    Consumer::builder(pg.store.clone(), "tasks")
+        .lock_time(HOUR)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn every_lease_is_a_heap_only_update() {
+    let pg = Pg::with_tasks();
+    for _ in 0..20 {
+        let producer = Producer::new(&pg.store, "tasks").unwrap();
+        producer
+            .batch_enqueue(std::iter::repeat_n("x", 1_000))
+            .unwrap();
+    }
+    let consumer = consumer(&pg);
+    let mut leased = 0;
+    while leased < 20_000 {
+        let messages = consumer.dequeue().unwrap();
+        leased += messages.len();
+        consumer.archive_many(&messages).unwrap();
+    }
+    // A session reports its statistics when it ends.
+    let Pg { store, schema } = pg;
+    drop((consumer, store));
+    let mut monitor = schema.connect();
+    let mut counted = || -> (i64, i64) {
+        let row = monitor
+            .query_one(
+                "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables
+                 WHERE schemaname = $1 AND relname = 'pgqrs_live'",
+                &[&schema.name()],
+            )
+            .unwrap();
+        (row.get(0), row.get(1))
+    };
+    wait_until("the server to count the leases", DEADLINE, || {
+        counted().0 >= 20_000
+    });
+    assert_eq!(counted(), (20_000, 20_000));
+}
+
+#[test]
+fn what_commits_late_is_delivered_in_full_batches() {
+    let pg = Pg::with_tasks();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    let mut slow = pg.client();
+    let mut tx = slow.transaction().unwrap();
+    let late = producer.batch_enqueue_in(&mut tx, 0..10_000).unwrap();
+    let newer = producer.batch_enqueue(0..20_000).unwrap();
+    assert!(late.last().unwrap().id < newer[0].id);
+
+    let consumer = consumer(&pg);
+    let mut seen = HashSet::new();
+    while seen.len() < 20_000 {
+        let messages = consumer.dequeue().unwrap();
+        assert_eq!(messages.len(), 100);
+        consumer.archive_many(&messages).unwrap();
+        assert!(messages.iter().all(|message| seen.insert(message.id)));
+    }
+    assert!(consumer.dequeue().unwrap().is_empty());
+    tx.commit().unwrap();
+
+    // The sweep that finds the first of them has to wait its turn; from then on the hint
+    // is with them, and no batch is short.
+    let mut batches = 0;
+    wait_until("the late ones", DEADLINE, || {
+        loop {
+            let messages = consumer.dequeue().unwrap();
+            if messages.is_empty() {
+                return seen.len() == 30_000;
+            }
+            assert!(messages.iter().all(|message| seen.insert(message.id)));
+            batches += 1;
+        }
+    });
+    assert_eq!(batches, 100);
+}
+
+#[test]
+fn what_commits_late_is_found_while_there_is_a_backlog() {
+    let pg = Pg::with_tasks();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    let mut slow = pg.client();
+    let mut tx = slow.transaction().unwrap();
+    let late = producer.enqueue_in(&mut tx, "late").unwrap();
+    producer.batch_enqueue(0..1_000).unwrap();
+    let consumer = consumer(&pg);
+    assert_eq!(consumer.dequeue_many(1).unwrap().len(), 1);
+    tx.commit().unwrap();
+    // New messages keep coming, so that no look ever comes up short.
+    wait_until("the late one", DEADLINE, || {
+        producer.batch_enqueue(0..10).unwrap();
+        let messages = consumer.dequeue_many(1).unwrap();
+        messages[0].id == late.id
+    });
+}
+
+/// On the clock as it is: no step of the test moves it.
+#[test]
+fn a_lease_that_runs_out_is_handed_out_again() {
+    let pg = Pg::with_tasks();
+    Producer::new(&pg.store, "tasks")
+        .unwrap()
+        .enqueue("a")
+        .unwrap();
+    let consumer = consumer(&pg);
+    let first = consumer
+        .dequeue_many_with_delay(10, Duration::from_millis(50))
+        .unwrap();
+    assert_eq!(first[0].read_ct, 1);
+    let again = consumer.poll(10, DEADLINE).unwrap();
+    assert_eq!((again[0].id, again[0].read_ct), (first[0].id, 2));
+    assert!(!consumer.archive(&first[0]).unwrap());
+    assert!(consumer.archive(&again[0]).unwrap());
+}
+
+#[test]
+fn a_delayed_message_comes_by_itself_and_ahead_of_the_backlog() {
+    let pg = Pg::with_tasks();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    // Scheduled by another process, as far as this store knows.
+    pg.client()
+        .batch_execute("SELECT pgqrs_enqueue('tasks', '\"delayed\"', interval '100 ms')")
+        .unwrap();
+    producer.batch_enqueue(0..100).unwrap();
+    let consumer = consumer(&pg);
+    wait_until("the delayed one", DEADLINE, || {
+        producer.batch_enqueue(0..10).unwrap();
+        let messages = consumer.dequeue_many(1).unwrap();
+        messages[0].payload == json!("delayed")
+    });
+}
+
+#[test]
+fn a_dequeue_in_a_transaction_of_ones_own_leaves_its_commit_synchronous() {
+    let pg = Pg::with_tasks();
+    let mut client = pg.client();
+    let mut tx = client.transaction().unwrap();
+    tx.execute("SELECT * FROM pgqrs_dequeue(1, 7, 10, '1 hour')", &[])
+        .unwrap();
+    let setting: String = tx.query_one("SHOW synchronous_commit", &[]).unwrap().get(0);
+    assert_eq!(setting, "on");
+}
+
+#[test]
+fn a_statement_timeout_is_told_and_nothing_is_done() {
+    let pg = Pg::with(|builder| builder.statement_timeout(Some(Duration::from_millis(100))));
+    pg.store.create_queue("tasks").unwrap();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    let mut blocker = pg.client();
+    let mut tx = blocker.transaction().unwrap();
+    tx.batch_execute("LOCK TABLE pgqrs_messages").unwrap();
+    let error = producer.enqueue("a").unwrap_err();
+    assert_eq!(error.kind(), pgqrs::ErrorKind::Unavailable, "{error}");
+    assert!(error.is_transient());
+    tx.rollback().unwrap();
+    assert_eq!(pg.store.counts("tasks").unwrap().total(), 0);
+}
+
+#[test]
+fn an_exhausted_pool_is_told() {
+    let pg = Pg::with(|builder| {
+        builder
+            .pool_size(1)
+            .connection_timeout(Duration::from_millis(500))
+    });
+    pg.store.create_queue("tasks").unwrap();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    let mut blocker = pg.client();
+    let mut tx = blocker.transaction().unwrap();
+    tx.batch_execute("LOCK TABLE pgqrs_messages").unwrap();
+    std::thread::scope(|scope| {
+        let blocked = scope.spawn(|| producer.enqueue("a"));
+        let mut monitor = pg.client();
+        wait_until("the only connection to be in use", DEADLINE, || {
+            let waiting = "SELECT count(*) > 0 FROM pg_locks
+                           WHERE relation = 'pgqrs_messages'::regclass AND NOT granted";
+            monitor.query_one(waiting, &[]).unwrap().get(0)
+        });
+        let error = pg.store.queue("tasks").unwrap_err();
+        assert_eq!(error.kind(), pgqrs::ErrorKind::Unavailable, "{error}");
+        assert!(
+            error.to_string().contains("could not get a connection"),
+            "{error}"
+        );
+        tx.rollback().unwrap();
+        blocked.join().unwrap().unwrap();
+    });
+}

@@ -1,0 +1,362 @@
+//! Every statement prepares, and the plans are the ones we mean: also those that were made
+//! while the tables were empty, and those on tables that were never analyzed.
+
+use std::sync::{Arc, Mutex};
+
+use pgqrs::{PgStore, Store};
+use postgres::{Client, Config, NoTls};
+use serde_json::Value;
+
+use crate::pg::Pg;
+use crate::sql;
+
+/// How many messages the tables get.
+const MANY: i64 = 100_000;
+
+#[test]
+fn every_statement_prepares() {
+    let pg = Pg::new();
+    let schema = sql::quote(pg.schema.name());
+    let mut client = pg.client();
+    for statement in sql::ALL {
+        let text = sql::in_schema(statement.text, &schema);
+        if let Err(error) = client.prepare_typed(&text, statement.types) {
+            // Preparing is for queries; LOCK is none, and has no plan.
+            assert!(text.starts_with("LOCK"), "{error}\n{text}");
+        }
+    }
+}
+
+/// A session in which the server reports the plan of everything that runs, also inside of
+/// functions.
+struct Explained {
+    client: Client,
+    reports: Arc<Mutex<Vec<String>>>,
+}
+
+/// One statement that ran inside of a function.
+#[derive(Debug)]
+struct Plan {
+    query: String,
+    tree: Value,
+}
+
+impl Explained {
+    fn new(pg: &Pg) -> Self {
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&reports);
+        let mut config: Config = pg.schema.dsn().parse().unwrap();
+        config.notice_callback(move |notice| {
+            if let Some((_, plan)) = notice.message().split_once("plan:") {
+                sink.lock().unwrap().push(plan.to_owned());
+            }
+        });
+        let mut client = config.connect(NoTls).unwrap();
+        client
+            .batch_execute(&format!(
+                "SET search_path TO {};
+                 LOAD 'auto_explain';
+                 SET auto_explain.log_nested_statements = on;
+                 SET auto_explain.log_analyze = on;
+                 SET auto_explain.log_buffers = on;
+                 SET auto_explain.log_timing = off;
+                 SET auto_explain.log_format = json;
+                 SET auto_explain.log_level = notice",
+                sql::quote(pg.schema.name())
+            ))
+            .expect("the tests need a role that may LOAD 'auto_explain'");
+        Self { client, reports }
+    }
+
+    /// Runs a statement and returns the plans of what ran inside of its functions.
+    fn plans(&mut self, sql: &str) -> Vec<Plan> {
+        self.reports.lock().unwrap().clear();
+        self.client
+            .batch_execute("SET auto_explain.log_min_duration = 0")
+            .unwrap();
+        self.client.query(sql, &[]).unwrap();
+        self.client
+            .batch_execute("SET auto_explain.log_min_duration = -1")
+            .unwrap();
+        let reports = self.reports.lock().unwrap();
+        reports
+            .iter()
+            .map(|report| serde_json::from_str::<Value>(report).unwrap())
+            .filter(|report| report["Query Text"] != sql)
+            .map(|report| Plan {
+                query: report["Query Text"].as_str().unwrap().to_owned(),
+                tree: report["Plan"].clone(),
+            })
+            .collect()
+    }
+}
+
+/// A plan's nodes: what sort, over which table, by which index.
+fn nodes(tree: &Value) -> Vec<(String, String, String)> {
+    let text = |key: &str| tree[key].as_str().unwrap_or_default().to_owned();
+    let mut all = vec![(text("Node Type"), text("Relation Name"), text("Index Name"))];
+    for child in tree["Plans"].as_array().into_iter().flatten() {
+        all.extend(nodes(child));
+    }
+    all
+}
+
+fn pages(tree: &Value) -> i64 {
+    let count = |key: &str| tree[key].as_i64().unwrap_or(0);
+    count("Shared Hit Blocks") + count("Shared Read Blocks")
+}
+
+/// Checks that plans walk keys and sort nothing, and touch few pages whatever is in the
+/// tables. The limits are for the 100 messages of each call below.
+fn check(call: &str, plans: &[Plan]) {
+    assert!(!plans.is_empty(), "nothing was reported of {call}");
+    for plan in plans {
+        let nodes = nodes(&plan.tree);
+        for (node, table, index) in &nodes {
+            let wrong = matches!(
+                node.as_str(),
+                "Seq Scan" | "Bitmap Heap Scan" | "Sort" | "Hash Join" | "Merge Join"
+            );
+            assert!(
+                !wrong,
+                "{call}: {node} {table} {index}\n{}\n{nodes:#?}",
+                plan.query
+            );
+            assert!(
+                index.is_empty() || index.starts_with("pgqrs_") && index.ends_with("key"),
+                "{call}: {node} by {index}"
+            );
+        }
+        let pages = pages(&plan.tree);
+        assert!(
+            pages < 6_000,
+            "{call} touched {pages} pages:\n{}",
+            plan.query
+        );
+    }
+}
+
+/// The functions' calls, for 100 messages each; `{after}` is an id to start from.
+const CALLS: &[&str] = &[
+    "SELECT * FROM pgqrs_enqueue_batch(1, array_fill('{\"a\": 1}'::jsonb, ARRAY[100]))",
+    "SELECT * FROM pgqrs_enqueue_batch(1, array_fill('{\"a\": 1}'::jsonb, ARRAY[100]), interval '0')",
+    "SELECT pgqrs_enqueue('tasks', '1')",
+    // due and ready ones, from the start; then ready ones from a hint
+    "SELECT * FROM pgqrs_dequeue(1, 7, 100, '1 hour')",
+    "SELECT * FROM pgqrs_dequeue(1, 7, 100, '1 hour', {after}, false)",
+    "SELECT pgqrs_extend_visibility(1, {ids}, {workers}, {cts}, '1 hour')",
+    "SELECT pgqrs_archive(1, {ids}, {workers}, {cts})",
+    "SELECT pgqrs_delete(1, {ids}, {workers}, {cts})",
+    "SELECT pgqrs_release(1, {ids}, {workers}, {cts}, array_fill(interval '0', ARRAY[100]), array_fill(true, ARRAY[100]))",
+    "SELECT pgqrs_dead_letter(1, {ids}, {workers}, {cts}, array_fill('why'::text, ARRAY[100]))",
+];
+
+/// Makes every call; those that take receipts get the ids after `after`.
+fn calls(session: &mut Explained, after: i64, mut then: impl FnMut(&str, &[Plan])) {
+    let mut after = after;
+    for call in CALLS {
+        let text = call
+            .replace("{after}", &after.to_string())
+            .replace(
+                "{ids}",
+                &format!("ARRAY(SELECT g FROM generate_series({after} + 1, {after} + 100) g)"),
+            )
+            .replace("{workers}", "array_fill(7::bigint, ARRAY[100])")
+            .replace("{cts}", "array_fill(-1, ARRAY[100])");
+        if call.contains("{ids}") {
+            after += 100;
+        }
+        let plans = session.plans(&text);
+        then(&text, &plans);
+    }
+}
+
+/// Fills the tables behind the functions' back, without any statistics being taken: ready
+/// messages, and ids 1001 to 2000 leased to worker 7.
+fn fill(client: &mut Client) {
+    client
+        .batch_execute(&format!(
+            "INSERT INTO pgqrs_messages (queue_id, payload) SELECT 1, '1' FROM generate_series(1, {MANY});
+             INSERT INTO pgqrs_live (queue_id, id, vt, worker, read_ct)
+             SELECT 1, id, CASE WHEN id BETWEEN 1001 AND 2000 THEN 'infinity' ELSE now() END,
+                    CASE WHEN id BETWEEN 1001 AND 2000 THEN 7 ELSE 0 END,
+                    CASE WHEN id BETWEEN 1001 AND 2000 THEN 1 ELSE 0 END
+             FROM pgqrs_messages WHERE queue_id = 1 AND id NOT IN (SELECT id FROM pgqrs_live);
+             INSERT INTO pgqrs_scheduled (queue_id, vt, id) SELECT 1, 'infinity', -g FROM generate_series(1, {MANY}) g;
+             INSERT INTO pgqrs_done (queue_id, id, read_ct, attempt) SELECT 1, -g, 1, 1 FROM generate_series(1, {MANY}) g;
+             INSERT INTO pgqrs_dead (queue_id, id, read_ct, attempt, error) SELECT 1, -g, 1, 1, '' FROM generate_series(1, {MANY}) g"
+        ))
+        .unwrap();
+}
+
+fn queue_without_autovacuum() -> (Pg, Client) {
+    let pg = Pg::with_tasks();
+    let mut client = pg.client();
+    for table in [
+        "queues",
+        "workers",
+        "messages",
+        "live",
+        "scheduled",
+        "done",
+        "dead",
+    ] {
+        let sql = format!("ALTER TABLE pgqrs_{table} SET (autovacuum_enabled = off)");
+        client.batch_execute(&sql).unwrap();
+    }
+    (pg, client)
+}
+
+#[test]
+fn plans_made_on_empty_tables_are_good_on_full_ones() {
+    let (pg, mut client) = queue_without_autovacuum();
+    let mut session = Explained::new(&pg);
+    // More often than it takes the server to settle on a plan.
+    for _ in 0..7 {
+        calls(&mut session, 0, |_, _| {});
+    }
+    client
+        .batch_execute("TRUNCATE pgqrs_messages, pgqrs_live, pgqrs_scheduled, pgqrs_done, pgqrs_dead RESTART IDENTITY")
+        .unwrap();
+    fill(&mut client);
+    calls(&mut session, 1_000, check);
+    client.batch_execute("ANALYZE").unwrap();
+    calls(&mut session, 1_500, check);
+}
+
+#[test]
+fn plans_on_tables_that_were_never_analyzed_are_good() {
+    let (pg, mut client) = queue_without_autovacuum();
+    fill(&mut client);
+    calls(&mut Explained::new(&pg), 1_000, check);
+}
+
+#[test]
+fn plans_on_analyzed_tables_are_good() {
+    let (pg, mut client) = queue_without_autovacuum();
+    fill(&mut client);
+    client.batch_execute("ANALYZE").unwrap();
+    calls(&mut Explained::new(&pg), 1_000, check);
+}
+
+#[test]
+fn the_dequeue_walks_the_key_of_the_live_table() {
+    let (pg, mut client) = queue_without_autovacuum();
+    let check = |session: &mut Explained| {
+        let plans = session.plans("SELECT * FROM pgqrs_dequeue(1, 7, 100, '1 hour', 0, false)");
+        let nodes: Vec<_> = plans.iter().flat_map(|plan| nodes(&plan.tree)).collect();
+        let uses = |node: &str, name: &str| {
+            nodes
+                .iter()
+                .any(|(n, table, index)| n == node && (table == name || index == name))
+        };
+        assert!(uses("Index Scan", "pgqrs_live_pkey"), "{nodes:#?}");
+        assert!(uses("Tid Scan", "pgqrs_live"), "{nodes:#?}");
+        assert!(uses("Index Scan", "pgqrs_messages_pkey"), "{nodes:#?}");
+    };
+    let mut early = Explained::new(&pg);
+    check(&mut early); // empty
+    fill(&mut client);
+    check(&mut early); // planned when it was empty
+    check(&mut Explained::new(&pg)); // full, never analyzed
+    client.batch_execute("ANALYZE").unwrap();
+    check(&mut Explained::new(&pg));
+}
+
+/// The statements that are not behind a function, which serve people: with many queues, a
+/// small one is found by keys.
+#[test]
+fn plans_of_the_other_statements_use_keys() {
+    let (pg, mut client) = queue_without_autovacuum();
+    fill(&mut client);
+    client
+        .batch_execute(
+            "INSERT INTO pgqrs_queues (name) SELECT 'queue' || g FROM generate_series(1, 5000) g;
+             INSERT INTO pgqrs_workers (queue_id, name) SELECT id, 'w' FROM pgqrs_queues, generate_series(1, 3);
+             ANALYZE",
+        )
+        .unwrap();
+    let schema = sql::quote(pg.schema.name());
+    for statement in sql::ALL {
+        let text = sql::in_schema(statement.text, &schema);
+        // LOCK has no plan, the list of all queues reads them all, and functions have
+        // their own tests.
+        let whole = text.trim_start().starts_with("LOCK") || text.contains("ORDER BY name");
+        if whole || text.contains(".pgqrs_") && text.contains('(') && is_call(&text) {
+            continue;
+        }
+        let args: Vec<&str> = statement
+            .types
+            .iter()
+            .map(|ty| match ty.name() {
+                "text" => "'queue77'",
+                "int8" => "77",
+                "bool" => "true",
+                other => panic!("no argument of type {other}"),
+            })
+            .collect();
+        let types: Vec<&str> = statement.types.iter().map(|ty| ty.name()).collect();
+        client
+            .batch_execute(&format!("PREPARE p ({}) AS {text}", types.join(", ")))
+            .unwrap();
+        let row = client
+            .query_one(
+                &format!("EXPLAIN (FORMAT JSON) EXECUTE p ({})", args.join(", ")),
+                &[],
+            )
+            .unwrap();
+        client.batch_execute("DEALLOCATE p").unwrap();
+        let plan: Value = row.get(0);
+        for (node, table, _) in nodes(&plan[0]["Plan"]) {
+            assert!(node != "Seq Scan", "{node} {table} in {text}");
+        }
+    }
+}
+
+/// Whether a statement is one call of a function in schema.sql.
+fn is_call(text: &str) -> bool {
+    !text.contains(".pgqrs_queues")
+        && !text.contains(".pgqrs_messages")
+        && !text.contains(".pgqrs_live")
+}
+
+/// The fence is an SQL function, which must not cost a call per row.
+#[test]
+fn the_fence_is_inlined() {
+    let pg = Pg::with_tasks();
+    let mut client = pg.client();
+    let rows = client
+        .query(
+            "EXPLAIN DELETE FROM pgqrs_live
+             WHERE queue_id = 1 AND id = ANY ('{1,2}'::bigint[])
+               AND pgqrs_owned(id, worker, read_ct, '{1,2}', '{7,7}', '{-1,-1}')",
+            &[],
+        )
+        .unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let plan = plan.join("\n");
+    assert!(
+        plan.contains("width_bucket") && !plan.contains("pgqrs_owned"),
+        "{plan}"
+    );
+}
+
+#[test]
+fn the_store_works_on_plans_of_an_empty_queue() {
+    let pg = Pg::with_tasks();
+    let store: &PgStore = &pg.store;
+    let consumer = pgqrs::Consumer::new(store, "tasks").unwrap();
+    for _ in 0..7 {
+        assert!(consumer.dequeue().unwrap().is_empty());
+    }
+    let producer = pgqrs::Producer::new(store, "tasks").unwrap();
+    producer.batch_enqueue(0..20_000).unwrap();
+    let mut got = 0;
+    while got < 20_000 {
+        let messages = consumer.dequeue().unwrap();
+        assert_eq!(messages.len(), 100, "every batch is full");
+        got += messages.len();
+        consumer.archive_many(&messages).unwrap();
+    }
+    assert_eq!(store.counts("tasks").unwrap().archived, 20_000);
+}

@@ -1,0 +1,71 @@
+//! The example `quickstart`, killed in the middle.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pgqrs::Store;
+
+use crate::pg::Pg;
+use crate::support::wait_until;
+
+const FILES: usize = 20_000;
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Builds the example, and returns where it is: beside this test's own directory.
+fn example() -> PathBuf {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", "quickstart"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(built.success());
+    let test = env::current_exe().unwrap();
+    let target = test.parent().and_then(|deps| deps.parent()).unwrap();
+    target.join("examples").join("quickstart")
+}
+
+#[test]
+fn a_killed_quickstart_is_finished_by_the_next_one() {
+    let files = tempfile::tempdir().unwrap();
+    for number in 0..FILES {
+        fs::write(files.path().join(number.to_string()), "one line\n").unwrap();
+    }
+    let pg = Pg::new();
+    pg.store.create_queue("quickstart").unwrap();
+    let counts = || pg.store.counts("quickstart").unwrap();
+    let run = || {
+        let mut command = Command::new(example());
+        command
+            .arg(files.path())
+            .env("PGQRS_DSN", pg.schema.dsn())
+            .env("PGQRS_SCHEMA", pg.schema.name())
+            .stdout(Stdio::piped());
+        command.spawn().unwrap()
+    };
+
+    let mut killed = run();
+    wait_until("the first files to be archived", DEADLINE, || {
+        counts().archived > 0
+    });
+    killed.kill().unwrap(); // SIGKILL
+    killed.wait().unwrap();
+    // Its sessions end when the server notices.
+    let left = counts();
+    assert!(
+        left.unfinished() > 0,
+        "it was too quick to be killed in the middle: {left:?}"
+    );
+
+    let output = run().wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("finishing them first"), "{text}");
+    assert!(text.contains(&format!("{FILES} files, ")), "{text}");
+    assert!(text.contains("it adds up"), "{text}");
+    let counts = counts();
+    assert_eq!(counts.unfinished() + counts.dead, 0);
+    assert_eq!(counts.archived, left.total() + FILES as u64);
+}

@@ -1,0 +1,266 @@
+//! Installing, and telling what is installed.
+
+use std::process::Command;
+use std::thread;
+
+use pgqrs::{Consumer, ErrorKind, PgStore, Producer, SCHEMA, SCHEMA_VERSION, Store};
+
+use crate::pg::Pg;
+use crate::support::Schema;
+
+fn store_in(schema: &Schema) -> PgStore {
+    PgStore::builder(schema.dsn())
+        .schema(schema.name())
+        .build()
+        .unwrap()
+}
+
+/// How many tables, views, functions and indexes are in the schema.
+fn objects(schema: &Schema) -> (i64, i64) {
+    let row = schema
+        .connect()
+        .query_one(
+            "SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = n.oid),
+                    (SELECT count(*) FROM pg_proc WHERE pronamespace = n.oid)
+             FROM pg_namespace n WHERE nspname = $1",
+            &[&schema.name()],
+        )
+        .unwrap();
+    (row.get(0), row.get(1))
+}
+
+/// A complete round through the queue.
+fn works(store: &PgStore) {
+    store.create_queue("tasks").unwrap();
+    Producer::new(store, "tasks").unwrap().enqueue("a").unwrap();
+    let consumer = Consumer::new(store, "tasks").unwrap();
+    let messages = consumer.dequeue().unwrap();
+    assert!(consumer.archive(&messages[0]).unwrap());
+    assert_eq!(store.counts("tasks").unwrap().archived, 1);
+}
+
+#[test]
+fn eight_installs_at_once() {
+    let schema = Schema::new();
+    thread::scope(|scope| {
+        let install = || store_in(&schema).install().unwrap();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(install)).collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+    works(&store_in(&schema));
+}
+
+#[test]
+fn installing_twice_changes_nothing() {
+    let schema = Schema::new();
+    let store = store_in(&schema);
+    store.install().unwrap();
+    works(&store);
+    let before = objects(&schema);
+    store.install().unwrap();
+    assert_eq!(objects(&schema), before);
+    assert_eq!(store.counts("tasks").unwrap().archived, 1);
+}
+
+#[test]
+fn a_fresh_database_says_run_install() {
+    let schema = Schema::new();
+    let store = store_in(&schema);
+    let client = schema.connect().batch_execute("CREATE TABLE pgqrs_x ()");
+    assert!(client.is_err(), "the schema is not there yet");
+    let missing = |error: pgqrs::Error| {
+        assert_eq!(error.kind(), ErrorKind::Schema);
+        assert!(
+            error.to_string().contains("run PgStore::install()"),
+            "{error}"
+        );
+    };
+    missing(store.create_queue("tasks").unwrap_err());
+    missing(store.queues().unwrap_err());
+    missing(Producer::new(&store, "tasks").unwrap_err());
+    missing(Consumer::new(&store, "tasks").unwrap_err());
+    missing(
+        store
+            .delete_queue("tasks", pgqrs::IfNotEmpty::Refuse)
+            .unwrap_err(),
+    );
+    missing(
+        store
+            .enqueue(1, vec![serde_json::json!(1).into()], None)
+            .unwrap_err(),
+    );
+    store.install().unwrap();
+    works(&store);
+}
+
+#[test]
+fn a_newer_and_an_older_schema_are_refused() {
+    let pg = Pg::new();
+    let set_version = |version: i32| {
+        pg.client()
+            .batch_execute(&format!(
+                "CREATE OR REPLACE FUNCTION pgqrs_schema_version() RETURNS integer
+                 LANGUAGE sql IMMUTABLE AS 'SELECT {version}'"
+            ))
+            .unwrap();
+    };
+    for (version, says) in [
+        (
+            SCHEMA_VERSION + 1,
+            "newer than the 1 that this program knows: update the program",
+        ),
+        (
+            SCHEMA_VERSION - 1,
+            "older than the 1 that this program needs: run PgStore::install()",
+        ),
+    ] {
+        set_version(version);
+        let store = store_in(&pg.schema); // has not looked at the version yet
+        for error in [store.queues().unwrap_err(), store.install().unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Schema);
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_schema_with_an_odd_name() {
+    works(&Pg::in_schema(Schema::named("weird \"name\""), |builder| builder).store);
+}
+
+#[test]
+fn tables_of_the_same_name_that_are_not_ours_are_left_alone() {
+    let schema = Schema::new();
+    let mut client = schema.connect();
+    let quoted = schema.name().replace('"', "\"\"");
+    client
+        .batch_execute(&format!(
+            "CREATE SCHEMA \"{quoted}\"; CREATE TABLE pgqrs_messages (theirs int)"
+        ))
+        .unwrap();
+    let error = store_in(&schema).install().unwrap_err();
+    assert!(error.to_string().contains("pgqrs_messages"), "{error}");
+    assert_eq!(objects(&schema), (1, 0), "nothing is half installed");
+}
+
+#[test]
+fn psql_installs_the_same() {
+    let (by_psql, by_store) = (Schema::new(), Pg::new());
+    let name = by_psql.name();
+    let mut client = by_psql.connect();
+    client
+        .batch_execute(&format!("CREATE SCHEMA \"{name}\""))
+        .unwrap();
+    // With psql itself where there is one, and its protocol where there is none.
+    let psql = Command::new("psql")
+        .args([by_psql.dsn(), "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.sql"))
+        .env("PGOPTIONS", format!("-c search_path={name}"))
+        .output();
+    match psql {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(_) => client.batch_execute(SCHEMA).unwrap(),
+    }
+    assert_eq!(objects(&by_psql), objects(&by_store.schema));
+    works(&store_in(&by_psql));
+}
+
+#[test]
+fn every_column_of_a_view_and_every_table_is_there_for_psql() {
+    let pg = Pg::with_tasks();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    let messages = producer
+        .batch_enqueue(["done", "dead", "leased", "ready"])
+        .unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    producer.enqueue_delayed("scheduled", hour).unwrap();
+    let consumer = Consumer::builder(&pg.store, "tasks")
+        .lock_time(hour)
+        .name("mailer 3")
+        .build()
+        .unwrap();
+    assert_eq!(consumer.dequeue_many(3).unwrap().len(), 3);
+    consumer.archive(messages[0].id).unwrap();
+    consumer
+        .dead_letter(messages[1].id, "no such address")
+        .unwrap();
+
+    let contents: Vec<(String, String, Option<String>, i32)> = pg
+        .client()
+        .query(
+            "SELECT payload #>> '{}', state, worker, read_ct FROM pgqrs_queue_contents
+             WHERE queue = 'tasks' ORDER BY id",
+            &[],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
+        .collect();
+    let row = |payload: &str, state: &str, worker: Option<&str>, read_ct| {
+        (
+            payload.to_owned(),
+            state.to_owned(),
+            worker.map(str::to_owned),
+            read_ct,
+        )
+    };
+    assert_eq!(
+        contents,
+        [
+            row("dead", "dead", None, 1),
+            row("leased", "leased", Some("mailer 3"), 1),
+            row("ready", "ready", None, 0),
+            row("scheduled", "scheduled", None, 0),
+        ]
+    );
+    let archived: String = pg.value("SELECT payload #>> '{}' FROM pgqrs_archive WHERE read_ct = 1");
+    assert_eq!(archived, "done");
+    let error: String = pg.value("SELECT error FROM pgqrs_dead_letters WHERE payload = '\"dead\"'");
+    assert_eq!(error, "no such address");
+}
+
+#[test]
+fn a_trigger_can_enqueue() {
+    let pg = Pg::with_tasks();
+    let mut client = pg.client();
+    client
+        .batch_execute(
+            "CREATE TABLE orders (id int);
+             CREATE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 PERFORM pgqrs_enqueue('tasks', to_jsonb(NEW));
+                 PERFORM pgqrs_enqueue('tasks', '\"later\"', interval '1 hour');
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER announce AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION announce();
+             INSERT INTO orders VALUES (17)",
+        )
+        .unwrap();
+    let messages = Consumer::new(&pg.store, "tasks")
+        .unwrap()
+        .dequeue()
+        .unwrap();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].payload, serde_json::json!({"id": 17}));
+    assert_eq!(pg.store.counts("tasks").unwrap().scheduled, 1);
+    let unknown = client.batch_execute("SELECT pgqrs_enqueue('nowhere', '1')");
+    assert_eq!(unknown.unwrap_err().code().unwrap().code(), "PQ001");
+}
+
+#[test]
+fn workers_that_were_not_seen_for_a_day_are_forgotten() {
+    let pg = Pg::with_tasks();
+    let old = Consumer::new(&pg.store, "tasks").unwrap();
+    let gone = Consumer::new(&pg.store, "tasks").unwrap();
+    pg.client()
+        .batch_execute("UPDATE pgqrs_workers SET seen_at = seen_at - interval '2 days'")
+        .unwrap();
+    pg.store.forget_scan_hints();
+    old.dequeue().unwrap(); // is seen again
+    Consumer::new(&pg.store, "tasks").unwrap();
+    let ids: Vec<i64> = pg.value("SELECT array_agg(id ORDER BY id) FROM pgqrs_workers");
+    assert_eq!(ids.len(), 2);
+    assert!(ids.contains(&old.worker()) && !ids.contains(&gone.worker()));
+}

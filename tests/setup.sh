@@ -1,0 +1,56 @@
+#!/bin/sh
+# Installs what the tests and the examples need and is not there yet: Rust, a C linker,
+# and PostgreSQL's server programs (only the programs are used; no server of yours is
+# touched). Run it again at any time.
+set -eu
+
+say() { printf 'setup: %s\n' "$*"; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# install PACKAGE... by whatever package manager there is; the names are Debian's, and
+# translated where they differ.
+install() {
+    say "installing $*"
+    if command -v apt-get >/dev/null; then
+        as_root apt-get update -qq
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+    elif command -v dnf >/dev/null; then
+        as_root dnf install -y -q $(echo "$@" | sed 's/postgresql/postgresql-server postgresql-contrib/')
+    elif command -v apk >/dev/null; then
+        as_root apk add -q $(echo "$@" | sed 's/postgresql/postgresql postgresql-contrib/')
+    elif command -v brew >/dev/null; then
+        brew install $(echo "$@" | sed 's/gcc libc6-dev//; s/ca-certificates//')
+    else
+        say "there is no package manager here that this script knows; please install: $*"
+        exit 1
+    fi
+}
+
+has_postgres() {
+    [ -n "${PGQRS_TEST_DSN:-}${PGQRS_TEST_PG_BIN:-}" ] && return 0
+    command -v initdb >/dev/null && return 0
+    for dir in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin \
+        /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin /usr/libexec/postgresql*; do
+        [ -x "$dir/initdb" ] && return 0
+    done
+    return 1
+}
+
+command -v cc >/dev/null || install gcc libc6-dev
+has_postgres || install postgresql
+
+if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
+    say "cargo is in $HOME/.cargo/bin; put that on your PATH"
+    exit 1
+fi
+if ! command -v cargo >/dev/null; then
+    command -v curl >/dev/null || install curl ca-certificates
+    say "installing Rust with rustup"
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal
+    say "now run:  . \"\$HOME/.cargo/env\"  and this command again"
+    exit 1
+fi
+say "everything is there"
