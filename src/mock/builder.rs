@@ -10,6 +10,9 @@ use crate::settings::Settings;
 /// Where the clock of a new store stands: no test depends on the day it runs.
 pub(super) const FIRST_INSTANT: OffsetDateTime = datetime!(2000-01-01 00:00 UTC);
 
+/// Where the clock stops: the last whole microsecond that a date can have.
+pub(super) const LAST_INSTANT: OffsetDateTime = datetime!(9999-12-31 23:59:59.999999 UTC);
+
 /// Makes a [`MockStore`] with settings of its own.
 #[derive(Clone, Debug)]
 #[must_use]

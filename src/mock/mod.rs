@@ -211,7 +211,15 @@ impl fmt::Debug for MockStore {
 impl Inner {
     fn after(&self, span: Duration) -> OffsetDateTime {
         let span = time::Duration::microseconds(span_micros(span));
-        self.now.saturating_add(span)
+        self.now.checked_add(span).unwrap_or(builder::LAST_INSTANT)
+    }
+
+    /// When a settled message is to come again, if it is.
+    fn due(&self, settlement: &Settlement) -> OffsetDateTime {
+        match settlement.outcome {
+            Outcome::Release { delay, .. } => self.after(delay),
+            _ => self.now,
+        }
     }
 
     fn queue(&self, name: &str) -> Result<&Queue> {
@@ -389,14 +397,7 @@ impl Store for MockStore {
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
         let mut inner = self.lock();
         let fault = inner.faults.take_for(settlements)?;
-        let now = inner.now;
-        let due: Vec<_> = settlements
-            .iter()
-            .map(|settlement| match settlement.outcome {
-                Outcome::Release { delay, .. } => inner.after(delay),
-                _ => now,
-            })
-            .collect();
+        let due: Vec<_> = settlements.iter().map(|s| inner.due(s)).collect();
         let Some(shelf) = inner.shelves.get_mut(&queue_id) else {
             return answer(fault, vec![false; settlements.len()]);
         };

@@ -85,26 +85,25 @@ impl Shelf {
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Vec<Message> {
-        let mut ids: Vec<i64> = Vec::new();
-        // Those that have come due: into `live`, where they are leased at once.
-        while ids.len() < dequeue.limit
+        let lease = |delivery: Delivery| delivery.leased(dequeue.worker, until);
+        let mut due: Vec<(i64, Delivery)> = Vec::new();
+        while due.len() < dequeue.limit
             && let Some(entry) = self.scheduled.first_entry()
             && entry.key().0 <= now
         {
-            let (_, id) = *entry.key();
-            let delivery = entry.remove();
-            self.live.insert(id, delivery.leased(dequeue.worker, until));
-            ids.push(id);
+            due.push((entry.key().1, lease(entry.remove())));
         }
+        let mut ids: Vec<i64> = due.iter().map(|(id, _)| *id).collect();
         for (id, delivery) in &mut self.live {
             if ids.len() == dequeue.limit {
                 break;
             }
             if delivery.vt <= now && !self.locked.contains(id) {
-                *delivery = delivery.leased(dequeue.worker, until);
+                *delivery = lease(*delivery);
                 ids.push(*id);
             }
         }
+        self.live.extend(due);
         ids.iter()
             .filter_map(|id| self.message(*id, self.live.get(id)?))
             .collect()

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{Call, MockStore};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{Message, NewMessage, Outcome, Settlement};
+use crate::message::{Message, NewMessage, Receipt, Settlement};
 use crate::mock::fault::answer;
 use crate::store::Transactional;
 
@@ -144,26 +144,25 @@ impl Transactional<MockTransaction> for MockStore {
         tx.check_store(self)?;
         let mut inner = self.lock();
         let fault = inner.faults.take_for(settlements)?;
-        let mut answers = Vec::with_capacity(settlements.len());
-        for settlement in settlements {
-            let id = settlement.receipt.id();
-            let mine = |s: &Settled| s.queue_id == queue_id && s.settlement.receipt.id() == id;
-            let due = match settlement.outcome {
-                Outcome::Release { delay, .. } => inner.after(delay),
-                _ => inner.now,
-            };
-            let Ok(shelf) = inner.shelf(queue_id) else {
-                answers.push(false);
-                continue;
-            };
-            if tx.settled.iter().any(mine) {
-                answers.push(false);
-                continue;
+        let due: Vec<_> = settlements.iter().map(|s| inner.due(s)).collect();
+        let Ok(shelf) = inner.shelf(queue_id) else {
+            return answer(fault, vec![false; settlements.len()]);
+        };
+        let mine = |tx: &MockTransaction, receipt: &Receipt| {
+            let mut settled = tx.settled.iter();
+            settled.any(|s| s.queue_id == queue_id && s.settlement.receipt.id() == receipt.id())
+        };
+        for Settlement { receipt, .. } in settlements {
+            if !mine(tx, receipt) {
+                shelf.check_free(receipt)?;
             }
-            shelf.check_free(&settlement.receipt)?;
-            let owned = shelf.owns(&settlement.receipt);
+        }
+        let mut answers = Vec::with_capacity(settlements.len());
+        for (settlement, due) in settlements.iter().zip(due) {
+            let receipt = &settlement.receipt;
+            let owned = !mine(tx, receipt) && shelf.owns(receipt);
             if owned {
-                shelf.hold(id);
+                shelf.hold(receipt.id());
                 tx.settled.push(Settled {
                     queue_id,
                     settlement: settlement.clone(),
