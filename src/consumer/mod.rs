@@ -90,6 +90,11 @@ impl<S: Store> Consumer<S> {
 
     /// Leases up to a batch of messages for the lock time; an empty answer if there is none.
     ///
+    /// A full answer says nothing about what is left. Neither does an empty one with
+    /// certainty: a message that was committed late, or whose lease just ran out, behind the
+    /// newer ones that are gone already, may be found a moment later. A program that is to
+    /// end when all is done asks [`Store::counts`].
+    ///
     /// # Errors
     ///
     /// [`UnknownQueue`](ErrorKind::UnknownQueue) if the queue was deleted.

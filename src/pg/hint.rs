@@ -26,8 +26,10 @@ const SWEEP_SHARE: u32 = 20;
 /// ... but after this long in any case.
 const SWEEP_AT_LEAST: Duration = Duration::from_secs(60);
 /// A sweep as quick as this is made whatever the budget says rather than answering that
-/// there is nothing.
-const QUICK: Duration = Duration::from_millis(20);
+/// there is nothing: programs take an empty answer for the end. A tenth of a second is a
+/// third of the time of a consumer that polls an empty queue, at worst, and only where that
+/// many dead rows cannot be vacuumed.
+const QUICK: Duration = Duration::from_millis(100);
 /// How often to look for due messages of other processes while there is a backlog.
 const DUE_EVERY: Duration = Duration::from_millis(50);
 
@@ -246,11 +248,9 @@ mod tests {
         // and if it is not, only the due ones are looked for
         looker.took(1_000, second, found(10, 30));
         let look = looker.first();
-        assert_eq!(look.after, 30);
-        if !look.due {
-            let second = looker.took(1, look, found(0, 0)).unwrap();
-            assert_eq!((second.after, second.due), (30, true));
-        }
+        assert_eq!((look.after, look.due), (30, false));
+        let second = looker.took(1, look, found(0, 0)).unwrap();
+        assert_eq!((second.after, second.due), (30, true));
     }
 
     #[test]

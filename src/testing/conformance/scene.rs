@@ -83,9 +83,16 @@ impl<S: Store + Clone> Tasks<S> {
         self.store.counts(&self.name).unwrap()
     }
 
-    /// What a new consumer gets, in the order in which it does.
+    /// What a new consumer gets, in the order in which it does, until nothing is ready. An
+    /// empty answer alone does not say that: a store may look for what was committed late,
+    /// behind the front, at its leisure.
     pub(super) fn drain(&self) -> Vec<Message> {
-        drain(&self.consumer())
+        let consumer = self.consumer();
+        let mut all = drain(&consumer);
+        while self.counts().ready > 0 {
+            all.extend(drain(&consumer));
+        }
+        all
     }
 }
 
