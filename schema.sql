@@ -185,10 +185,10 @@ $$;
 -- Stores the payloads in order and makes them ready, or due after _delay if that is
 -- given. An unknown queue is an error (SQLSTATE PQ001).
 --
--- The look at pgqrs_queues also holds the queue: it keeps a lock on that table to the
--- end of the transaction, with which delete_queue's conflicts. So a queue is deleted
--- before this statement sees it, or after these messages are committed (and then it is
--- not empty).
+-- The advisory lock is what keeps a queue from being deleted under its producers: they
+-- share it to the end of their transaction, delete_queue wants it alone. So a queue is
+-- deleted before this function sees it, or after these messages are committed (and then it
+-- is not empty). The key is a number of ours, plus the queue's.
 CREATE FUNCTION pgqrs_enqueue_batch(_queue_id bigint, _payloads jsonb[], _delay interval DEFAULT NULL,
                                     OUT ids bigint[], OUT enqueued_at timestamptz, OUT vt timestamptz)
 LANGUAGE plpgsql
@@ -201,6 +201,7 @@ SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7737617083142869363 + _queue_id);
     IF NOT EXISTS (SELECT FROM pgqrs_queues WHERE id = _queue_id) THEN
         RAISE EXCEPTION 'there is no queue with id %', _queue_id USING ERRCODE = 'PQ001';
     END IF;

@@ -7,6 +7,14 @@ use crate::error::{Error, ErrorKind};
 /// What schema.sql raises for an unknown queue.
 const UNKNOWN_QUEUE: &str = "PQ001";
 
+/// What ends a session that has nothing to commit; see [`fate`].
+const NOT_EXECUTED: [SqlState; 4] = [
+    SqlState::ADMIN_SHUTDOWN,
+    SqlState::CANNOT_CONNECT_NOW,
+    SqlState::IDLE_SESSION_TIMEOUT,
+    SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+];
+
 /// Whether the server carried the statement out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -24,8 +32,8 @@ pub(super) fn fate(error: &postgres::Error) -> Fate {
         // 57P01: the session is ended by an administrator or a shutdown. The server sends it
         // instead of an answer, at a point where the transaction can only be rolled back:
         // between a commit and its answer it looks at no such request. 57P03: not let in.
-        Some(db) if *db.code() == SqlState::ADMIN_SHUTDOWN => Fate::NotExecuted,
-        Some(db) if *db.code() == SqlState::CANNOT_CONNECT_NOW => Fate::NotExecuted,
+        // 57P05, 25P03: it was idle for too long, and so was doing nothing.
+        Some(db) if NOT_EXECUTED.contains(db.code()) => Fate::NotExecuted,
         // 57P02, the crash of another session: sent from a signal handler, at any point.
         Some(db) if *db.code() == SqlState::CRASH_SHUTDOWN => Fate::Unknown,
         Some(db) => match db.parsed_severity() {

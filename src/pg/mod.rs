@@ -37,6 +37,10 @@ pub use self::install::{SCHEMA, SCHEMA_VERSION};
 const STATEMENT_BYTES: usize = 16 * 1024 * 1024;
 const STATEMENT_MESSAGES: usize = 10_000;
 
+/// How often a queue that is to be deleted with its messages is emptied at most: each pass
+/// leaves only what moved during it, and where consumers are, the second one leaves nothing.
+const PURGE_PASSES: usize = 10;
+
 /// A store in PostgreSQL (14 or newer), over a pool of connections.
 ///
 /// Clones are handles to the same pool; use one store per database and process. The
@@ -206,12 +210,21 @@ impl Store for PgStore {
         let left = self.call("delete a queue", Repeat::IfUnexecuted, |db| {
             db.atomically(|db| {
                 db.client().batch_execute(sql::LOCK_TIMEOUT)?;
-                db.run(Statement::LockQueues, &[])?;
-                if messages == IfNotEmpty::Delete {
+                db.run(Statement::LockQueue, &[&id])?;
+                // Nothing can be enqueued any more. What a consumer moves from one table to
+                // another while one pass looks at both, the next pass finds.
+                let passes = match messages {
+                    IfNotEmpty::Refuse => 0,
+                    IfNotEmpty::Delete => PURGE_PASSES,
+                };
+                let mut left = bodies(db, id)?;
+                for _ in 0..passes {
+                    if left == 0 {
+                        break;
+                    }
                     db.run(Statement::Purge, &[&id, &true, &true, &true, &true, &true])?;
+                    left = bodies(db, id)?;
                 }
-                let count = one(db.run(Statement::CountBodies, &[&id])?, first::<i64>)?;
-                let left = count.unwrap_or(0);
                 if left == 0 {
                     db.run(Statement::DeleteQueue, &[&id])?;
                 }
@@ -407,6 +420,12 @@ fn enqueue_parts(
         stored.append(row::enqueue(db, queue_id, part, delay)?);
     }
     Ok(stored)
+}
+
+/// Counts the messages of a queue, in whatever state.
+fn bodies(db: &mut impl Run, queue_id: i64) -> Result<i64, postgres::Error> {
+    let count = one(db.run(Statement::CountBodies, &[&queue_id])?, first)?;
+    Ok(count.unwrap_or(0))
 }
 
 /// Reads the only row, if there is one.

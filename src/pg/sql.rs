@@ -54,9 +54,9 @@ statements! {
     /// All queues; the name's collation is C.
     Queues() = "SELECT id, name, created_at FROM :schema.pgqrs_queues ORDER BY name";
 
-    /// The first half of deleting a queue: waits until no transaction that has put something
-    /// into any queue is open, and lets none begin. See pgqrs_enqueue_batch.
-    LockQueues() = "LOCK TABLE :schema.pgqrs_queues IN ACCESS EXCLUSIVE MODE";
+    /// The first half of deleting a queue: waits until no transaction is open that has put
+    /// something into it, and lets none begin. See pgqrs_enqueue_batch.
+    LockQueue(INT8) = "SELECT pg_advisory_xact_lock(7737617083142869363 + $1)";
 
     /// Counts what stands in the way of deleting a queue.
     CountBodies(INT8) = "SELECT count(*) FROM :schema.pgqrs_messages WHERE queue_id = $1";
@@ -159,7 +159,8 @@ pub(crate) const BEGIN: &str = "BEGIN";
 pub(crate) const COMMIT: &str = "COMMIT";
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
 
-/// One installation at a time in the whole database, until its transaction ends.
+/// One installation at a time in the whole database, until its transaction ends. The key
+/// is the one of which queues' locks count up, from 1.
 pub(crate) const LOCK_INSTALL: &str = "SELECT pg_advisory_xact_lock(7737617083142869363)";
 
 /// Whether the schema is there: CREATE SCHEMA IF NOT EXISTS asks for the right to create
@@ -174,8 +175,8 @@ pub(crate) const SEARCH_PATH: &str = "SET LOCAL search_path TO :schema, pg_temp"
 /// Whether the function that tells the version is there. The name as in `:schema`.
 pub(crate) const HAS_VERSION: &str = "SELECT to_regprocedure($1) IS NOT NULL";
 
-/// A queue that is being deleted waits this long for open transactions, and stops all
-/// enqueues meanwhile.
+/// A queue that is being deleted waits this long for open transactions, and lets nobody
+/// enqueue into it meanwhile.
 pub(crate) const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '5s'";
 
 /// Ends statements that take longer; the server takes whole milliseconds, and 0 as "never".

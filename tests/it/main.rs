@@ -16,6 +16,7 @@ mod layers;
 mod model;
 mod pg;
 mod plans;
+mod queues;
 mod quickstart;
 mod reconnect;
 mod schema;

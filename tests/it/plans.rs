@@ -21,8 +21,7 @@ fn every_statement_prepares() {
     for statement in sql::ALL {
         let text = sql::in_schema(statement.text, &schema);
         if let Err(error) = client.prepare_typed(&text, statement.types) {
-            // Preparing is for queries; LOCK is none, and has no plan.
-            assert!(text.starts_with("LOCK"), "{error}\n{text}");
+            panic!("{error}\n{text}");
         }
     }
 }
@@ -279,9 +278,8 @@ fn plans_of_the_other_statements_use_keys() {
     let schema = sql::quote(pg.schema.name());
     for statement in sql::ALL {
         let text = sql::in_schema(statement.text, &schema);
-        // LOCK has no plan, the list of all queues reads them all, and functions have
-        // their own tests.
-        let whole = text.trim_start().starts_with("LOCK") || text.contains("ORDER BY name");
+        // The list of all queues reads them all, and functions have their own tests.
+        let whole = text.contains("ORDER BY name");
         if whole || text.contains(".pgqrs_") && text.contains('(') && is_call(&text) {
             continue;
         }
