@@ -72,7 +72,8 @@ $$;
 CREATE TABLE pgqrs_live (
     queue_id bigint NOT NULL,
     id       bigint NOT NULL,
-    vt       timestamptz NOT NULL,          -- visible from here on; in the future: leased until then
+    vt       timestamptz NOT NULL           -- visible from here on; in the future: leased until then
+             CHECK (isfinite(vt)),          -- (clients have no date for infinity)
     worker   bigint NOT NULL DEFAULT 0,     -- who leased it last; 0: nobody yet (null would make
                                             -- the row shorter, and a lease not fit in its page)
     read_ct  integer NOT NULL DEFAULT 0,    -- deliveries so far; never goes down
@@ -89,7 +90,8 @@ COMMENT ON TABLE pgqrs_live IS 'State of ready (vt past) and leased (vt to come)
 -- Messages that wait for a time. The key is the order in which they come due.
 CREATE TABLE pgqrs_scheduled (
     queue_id bigint NOT NULL,
-    vt       timestamptz NOT NULL,          -- due from here on
+    vt       timestamptz NOT NULL           -- due from here on
+             CHECK (isfinite(vt)),
     id       bigint NOT NULL,
     read_ct  integer NOT NULL DEFAULT 0,    -- both as in pgqrs_live, kept for the way back
     attempt  integer NOT NULL DEFAULT 0,
@@ -161,7 +163,8 @@ COMMENT ON VIEW pgqrs_queue_contents IS 'Every message that is not done, with it
 -- The settings are there since consumers mostly start on an empty queue, and a plan
 -- made for an empty table (read it all, sort) is fatal at a million rows:
 --
---   enable_seqscan, enable_bitmapscan, enable_sort off: walk the key, in its order
+--   enable_seqscan, enable_bitmapscan off: walk the key; enable_sort off, where the order
+--     counts: in its order
 --   plan_cache_mode force_generic_plan: plan once per session, whatever the arguments
 --   jit off: what is switched off above costs 1e10 on paper, and would be compiled
 --   search_path from current: the schema that this file was installed in
@@ -188,7 +191,7 @@ $$;
 -- The advisory lock is what keeps a queue from being deleted under its producers: they
 -- share it to the end of their transaction, delete_queue wants it alone. So a queue is
 -- deleted before this function sees it, or after these messages are committed (and then it
--- is not empty). The key is a number of ours, plus the queue's.
+-- is not empty). The key is a number of ours, xor the queue's.
 CREATE FUNCTION pgqrs_enqueue_batch(_queue_id bigint, _payloads jsonb[], _delay interval DEFAULT NULL,
                                     OUT ids bigint[], OUT enqueued_at timestamptz, OUT vt timestamptz)
 LANGUAGE plpgsql
@@ -201,7 +204,11 @@ SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(7737617083142869363 + _queue_id);
+    PERFORM pg_advisory_xact_lock_shared(7737617083142869363 # _queue_id);
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        -- An older snapshot may still see a queue that is gone: this fails then (40001).
+        PERFORM FROM pgqrs_queues WHERE id = _queue_id FOR KEY SHARE;
+    END IF;
     IF NOT EXISTS (SELECT FROM pgqrs_queues WHERE id = _queue_id) THEN
         RAISE EXCEPTION 'there is no queue with id %', _queue_id USING ERRCODE = 'PQ001';
     END IF;
@@ -317,8 +324,10 @@ BEGIN
     FROM leased l, LATERAL (
         SELECT enqueued_at, payload FROM pgqrs_messages
         WHERE queue_id = _queue_id AND id = l.id OFFSET 0) m;
-    IF NOT FOUND AND _got = 0 AND NOT EXISTS (SELECT FROM pgqrs_queues WHERE id = _queue_id) THEN
-        RAISE EXCEPTION 'there is no queue with id %', _queue_id USING ERRCODE = 'PQ001';
+    IF NOT FOUND AND _got = 0 THEN
+        IF NOT EXISTS (SELECT FROM pgqrs_queues WHERE id = _queue_id) THEN
+            RAISE EXCEPTION 'there is no queue with id %', _queue_id USING ERRCODE = 'PQ001';
+        END IF;
     END IF;
 END
 $$;

@@ -53,7 +53,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable),
+    /// [`FateUnknown`](crate::ErrorKind::FateUnknown).
     fn queues(&self) -> Result<Vec<Queue>>;
 
     /// Deletes a queue, and its messages if told to.
@@ -124,7 +125,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable),
+    /// [`FateUnknown`](crate::ErrorKind::FateUnknown).
     fn extend_visibility(
         &self,
         queue_id: i64,
@@ -139,7 +141,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable),
+    /// [`FateUnknown`](crate::ErrorKind::FateUnknown).
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>>;
 }
 
@@ -148,6 +151,10 @@ pub trait Store: fmt::Debug + Send + Sync {
 /// [`PgStore`](crate::PgStore) does with every `postgres::GenericClient`,
 /// [`MockStore`](crate::MockStore) with its own
 /// [`MockTransaction`](crate::MockTransaction).
+///
+/// On PostgreSQL, let the transaction be READ COMMITTED, the default: one of a higher level
+/// sees the queue as it was when it began, and takes a message that was dequeued since then
+/// for lost.
 pub trait Transactional<Tx: ?Sized>: Store {
     /// Does [`Store::enqueue`] as part of the transaction.
     ///

@@ -10,19 +10,19 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# install PACKAGE... by whatever package manager there is; the names are Debian's, and
-# translated where they differ.
+# install THING... by whatever package manager there is: cc, postgresql, curl.
 install() {
     say "installing $*"
     if command -v apt-get >/dev/null; then
         as_root apt-get update -qq
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+            $(echo "$@" | sed 's/cc/gcc libc6-dev/; s/curl/curl ca-certificates/') >/dev/null
     elif command -v dnf >/dev/null; then
-        as_root dnf install -y -q $(echo "$@" | sed 's/postgresql/postgresql-server postgresql-contrib/')
+        as_root dnf install -y -q $(echo "$@" | sed 's/cc/gcc glibc-devel/; s/postgresql/postgresql-server postgresql-contrib/')
     elif command -v apk >/dev/null; then
-        as_root apk add -q $(echo "$@" | sed 's/postgresql/postgresql postgresql-contrib/')
+        as_root apk add -q $(echo "$@" | sed 's/cc/gcc musl-dev/; s/postgresql/postgresql postgresql-contrib/')
     elif command -v brew >/dev/null; then
-        brew install $(echo "$@" | sed 's/gcc libc6-dev//; s/ca-certificates//')
+        brew install $(echo "$@" | sed 's/cc/gcc/')
     else
         say "there is no package manager here that this script knows; please install: $*"
         exit 1
@@ -39,18 +39,13 @@ has_postgres() {
     return 1
 }
 
-command -v cc >/dev/null || install gcc libc6-dev
+command -v cc >/dev/null || install cc
 has_postgres || install postgresql
 
-if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
-    say "cargo is in $HOME/.cargo/bin; put that on your PATH"
-    exit 1
-fi
+PATH="$PATH:$HOME/.cargo/bin"
 if ! command -v cargo >/dev/null; then
-    command -v curl >/dev/null || install curl ca-certificates
+    command -v curl >/dev/null || install curl
     say "installing Rust with rustup"
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal
-    say "now run:  . \"\$HOME/.cargo/env\"  and this command again"
-    exit 1
 fi
 say "everything is there"

@@ -157,14 +157,15 @@ impl<S: Store> Consumer<S> {
         }
     }
 
-    /// Returns an endless iterator over messages: it waits for them, fetches a batch ahead,
-    /// and ends on [`stop`](Self::stop).
+    /// Returns an endless iterator over messages: it waits for them, fetches a batch at a
+    /// time, and ends on [`stop`](Self::stop).
     ///
     /// Each message is the caller's to settle. What was fetched ahead and not handed out is
     /// released, without charging an attempt, when the iterator stops or is dropped; the
     /// same goes for messages whose lease ran out while they waited their turn, so that
     /// none is handed out that somebody else may have. With slow work, make the batch small
-    /// or the lock time long: see [`ConsumerBuilder`].
+    /// or the lock time long: see [`ConsumerBuilder`]. Releasing is a call to the store, so a
+    /// drop can take as long as one does.
     ///
     /// An item is an error where a dequeue failed; the next one tries again, after the poll
     /// interval.
@@ -176,7 +177,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn extend_visibility(&self, receipt: impl Into<Receipt>, by: Duration) -> Result<bool> {
         only(self.extend_visibility_many([receipt], by)?)
     }
@@ -185,7 +187,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn extend_visibility_many<R: Into<Receipt>>(
         &self,
         receipts: impl IntoIterator<Item = R>,
@@ -202,7 +205,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn archive(&self, receipt: impl Into<Receipt>) -> Result<bool> {
         only(self.archive_many([receipt])?)
     }
@@ -211,7 +215,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn archive_many<R: Into<Receipt>>(
         &self,
         receipts: impl IntoIterator<Item = R>,
@@ -223,7 +228,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn delete(&self, receipt: impl Into<Receipt>) -> Result<bool> {
         only(self.delete_many([receipt])?)
     }
@@ -232,7 +238,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn delete_many<R: Into<Receipt>>(
         &self,
         receipts: impl IntoIterator<Item = R>,
@@ -245,7 +252,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn release(&self, receipt: impl Into<Receipt>, delay: Duration) -> Result<bool> {
         only(self.release_many([receipt], delay)?)
     }
@@ -254,7 +262,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn release_many<R: Into<Receipt>>(
         &self,
         receipts: impl IntoIterator<Item = R>,
@@ -269,7 +278,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     ///
     /// # Examples
     ///
@@ -302,7 +312,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn retry_many<R: Into<Receipt>>(
         &self,
         receipts: impl IntoIterator<Item = R>,
@@ -316,7 +327,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn dead_letter(
         &self,
         receipt: impl Into<Receipt>,
@@ -330,7 +342,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// Those of every call.
+    /// [`Unavailable`](ErrorKind::Unavailable),
+    /// [`FateUnknown`](ErrorKind::FateUnknown).
     pub fn dead_letter_many<R: Into<Receipt>>(
         &self,
         receipts: impl IntoIterator<Item = R>,

@@ -7,12 +7,13 @@ use crate::error::{Error, ErrorKind};
 /// What schema.sql raises for an unknown queue.
 const UNKNOWN_QUEUE: &str = "PQ001";
 
-/// What ends a session that has nothing to commit; see [`fate`].
-const NOT_EXECUTED: [SqlState; 4] = [
+/// What says that nothing was done, and that the session is of no more use; see [`fate`].
+const NOT_EXECUTED: [SqlState; 5] = [
     SqlState::ADMIN_SHUTDOWN,
     SqlState::CANNOT_CONNECT_NOW,
     SqlState::IDLE_SESSION_TIMEOUT,
     SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+    SqlState::INVALID_SQL_STATEMENT_NAME,
 ];
 
 /// Whether the server carried the statement out.
@@ -32,7 +33,8 @@ pub(super) fn fate(error: &postgres::Error) -> Fate {
         // 57P01: the session is ended by an administrator or a shutdown. The server sends it
         // instead of an answer, at a point where the transaction can only be rolled back:
         // between a commit and its answer it looks at no such request. 57P03: not let in.
-        // 57P05, 25P03: it was idle for too long, and so was doing nothing.
+        // 57P05, 25P03: it was idle for too long, and so was doing nothing. 26000: it has
+        // forgotten what we had prepared.
         Some(db) if NOT_EXECUTED.contains(db.code()) => Fate::NotExecuted,
         // 57P02, the crash of another session: sent from a signal handler, at any point.
         Some(db) if *db.code() == SqlState::CRASH_SHUTDOWN => Fate::Unknown,
@@ -96,6 +98,22 @@ fn kind(code: &SqlState) -> ErrorKind {
         "22P05" | "22P02" | "22003" => ErrorKind::Payload,
         _ => ErrorKind::Unexpected,
     }
+}
+
+/// The error of the first connection, which tells what is wrong with the address: the names
+/// and the password (SQLSTATE classes 28 and 3D) will not get better by waiting.
+pub(super) fn cannot_connect(error: postgres::Error) -> Error {
+    let refused = error.code().is_some_and(|code| {
+        let code = code.code();
+        code.starts_with("28") || code.starts_with("3D")
+    });
+    let kind = match refused {
+        true => ErrorKind::Invalid,
+        false => ErrorKind::Unavailable,
+    };
+    let said = error.as_db_error().map(|db| db.message().to_owned());
+    let text = said.unwrap_or_else(|| error.to_string());
+    Error::new(kind, format!("could not connect to PostgreSQL: {text}")).because(error)
 }
 
 /// The error of not getting a connection at all.

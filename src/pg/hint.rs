@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 
 /// A sweep that took t is followed by one after this many t, ...
 const SWEEP_SHARE: u32 = 20;
-/// ... but after this long in any case.
-const SWEEP_AT_LEAST: Duration = Duration::from_secs(60);
+/// ... but by one after this long at the latest.
+const SWEEP_AT_LATEST: Duration = Duration::from_secs(60);
 /// A sweep as quick as this is made whatever the budget says rather than answering that
 /// there is nothing: programs take an empty answer for the end. A tenth of a second is a
 /// third of the time of a consumer that polls an empty queue, at worst, and only where that
@@ -89,18 +89,18 @@ impl Hints {
     }
 
     /// Takes in what a look found that wanted up to `limit`, and decides the second look,
-    /// if one is worth it. `began`: when the look did.
+    /// if one is worth it. `took`: how long the server was at it.
     pub(super) fn next(
         &self,
         queue_id: i64,
         look: Look,
         found: Found,
         limit: usize,
-        (began, now): (Instant, Instant),
+        (took, now): (Duration, Instant),
     ) -> Option<Look> {
         let mut hints = self.lock();
         let hint = hints.get_mut(&queue_id)?;
-        hint.learn(look, found, limit, (began, now));
+        hint.learn(look, found, limit, (took, now));
         if found.count >= limit || (look.after == 0 && look.due) {
             None
         } else if found.count == 0 && hint.sweep_took < QUICK && look.after != 0 {
@@ -109,6 +109,13 @@ impl Hints {
             Some(hint.look(now, true))
         } else {
             None
+        }
+    }
+
+    /// Takes in that a look failed: if it was the sweep, the next one is.
+    pub(super) fn failed(&self, queue_id: i64, look: Look, now: Instant) {
+        if let (0, Some(hint)) = (look.after, self.lock().get_mut(&queue_id)) {
+            hint.sweep_at = now;
         }
     }
 
@@ -132,7 +139,7 @@ impl Hints {
 impl Hint {
     fn sweep(&mut self, now: Instant) -> Look {
         // One thread sweeps; if its answer is lost, another does after the longest wait.
-        self.sweep_at = now + SWEEP_AT_LEAST;
+        self.sweep_at = now + SWEEP_AT_LATEST;
         Look {
             after: 0,
             due: true,
@@ -148,7 +155,7 @@ impl Hint {
         }
     }
 
-    fn learn(&mut self, look: Look, found: Found, limit: usize, (began, now): (Instant, Instant)) {
+    fn learn(&mut self, look: Look, found: Found, limit: usize, (took, now): (Duration, Instant)) {
         if look.due {
             // A full answer may have left some.
             let more = found.due >= limit;
@@ -156,8 +163,8 @@ impl Hint {
         }
         let whole = found.count < limit;
         if look.after == 0 {
-            self.sweep_took = now.saturating_duration_since(began);
-            self.sweep_at = now + (self.sweep_took * SWEEP_SHARE).min(SWEEP_AT_LEAST);
+            self.sweep_took = took;
+            self.sweep_at = now + (self.sweep_took * SWEEP_SHARE).min(SWEEP_AT_LATEST);
             match found.last {
                 // It went through to the end: nothing is ready below what it found, nor
                 // above.
@@ -210,9 +217,9 @@ mod tests {
 
         /// A look for 10 that took some milliseconds.
         fn took(&mut self, millis: u64, look: Look, found: Found) -> Option<Look> {
-            let began = self.now;
-            self.now += Duration::from_millis(millis);
-            self.hints.next(QUEUE, look, found, 10, (began, self.now))
+            let took = Duration::from_millis(millis);
+            self.now += took;
+            self.hints.next(QUEUE, look, found, 10, (took, self.now))
         }
     }
 
@@ -268,6 +275,19 @@ mod tests {
             40,
             "a look under way does not undo it"
         );
+    }
+
+    #[test]
+    fn a_sweep_that_failed_is_made_up_for() {
+        let mut looker = Looker::new();
+        let sweep = looker.first();
+        looker.took(1, sweep, found(10, 17));
+        looker.now += Duration::from_secs(1);
+        let sweep = looker.first();
+        assert_eq!(sweep.after, 0);
+        assert_eq!(looker.first().after, 17);
+        looker.hints.failed(QUEUE, sweep, looker.now);
+        assert_eq!(looker.first().after, 0);
     }
 
     #[test]

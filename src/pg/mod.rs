@@ -1,6 +1,7 @@
 //! The store in PostgreSQL: the only place that names `postgres` and `r2d2`.
 
 mod builder;
+mod dequeue;
 mod fault;
 mod hint;
 mod install;
@@ -23,19 +24,28 @@ use crate::settings::Settings;
 use crate::span::span_micros;
 use crate::store::{Dequeue, Store};
 
-use self::hint::{Found, Hints, Look};
+use self::hint::Hints;
 use self::pool::{Database, Repeat, Run};
-use self::row::{Leased, Plan, Stored};
+use self::row::{Plan, Stored};
 use self::sql::Statement;
 
 pub use self::builder::PgStoreBuilder;
 pub use self::install::{SCHEMA, SCHEMA_VERSION};
 
-/// A batch goes to the server in statements of at most this many bytes of payloads and this
-/// many messages, in one transaction: memory on both sides stays bounded, and the protocol's
-/// limit of 1 GB is out of reach.
-const STATEMENT_BYTES: usize = 16 * 1024 * 1024;
-const STATEMENT_MESSAGES: usize = 10_000;
+/// How much goes to the server in one statement.
+#[derive(Clone, Copy)]
+struct Size {
+    /// Of payloads, as JSON text.
+    bytes: usize,
+    messages: usize,
+}
+
+/// A larger batch takes several statements, in one transaction: memory on both sides stays
+/// bounded, and the protocol's limit of 1 GB is out of reach.
+const STATEMENT: Size = Size {
+    bytes: 16 * 1024 * 1024,
+    messages: 10_000,
+};
 
 /// How often a queue that is to be deleted with its messages is emptied at most: each pass
 /// leaves only what moved during it, and where consumers are, the second one leaves nothing.
@@ -51,6 +61,12 @@ const PURGE_PASSES: usize = 10;
 /// After a restart of the server, or when it ends a session, the store reconnects by
 /// itself. A call that certainly was not carried out is sent again; one whose fate nobody
 /// can know fails with [`FateUnknown`](ErrorKind::FateUnknown).
+///
+/// # Payloads that it cannot read
+///
+/// What somebody wrote into the tables by other means may be valid `jsonb` and still more
+/// than this library reads, such as `1e999`. A dequeue that comes upon such a message sends
+/// it to the dead letters, with the reason, and goes on with the others.
 ///
 /// # Using it from async code
 ///
@@ -125,39 +141,6 @@ impl PgStore {
         self.call(doing, repeat, work)
     }
 
-    /// Makes one look into the tables.
-    fn look(&self, dequeue: &Dequeue, look: Look, limit: i32) -> Result<Vec<Leased>> {
-        let Dequeue {
-            queue_id, worker, ..
-        } = *dequeue;
-        let lock = span_micros(dequeue.lock_time);
-        self.call("dequeue messages", Repeat::IfUnexecuted, |db| {
-            let rows = db.run(
-                Statement::Dequeue,
-                &[&queue_id, &worker, &limit, &lock, &look.after, &look.due],
-            )?;
-            rows.iter()
-                .map(|row| Leased::read(queue_id, worker, row))
-                .collect()
-        })
-    }
-
-    /// Gives up messages that no client of this library could read, so that they do not
-    /// fail the good ones of their batch again and again.
-    fn give_up(&self, queue_id: i64, unreadable: Vec<(Receipt, String)>) {
-        let settlements: Vec<Settlement> = unreadable
-            .into_iter()
-            .map(|(receipt, why)| Settlement {
-                receipt,
-                outcome: Outcome::DeadLetter(format!("the payload cannot be read: {why}")),
-            })
-            .collect();
-        if !settlements.is_empty() {
-            // Where it fails, the next delivery tries again.
-            let _ = self.settle(queue_id, &settlements);
-        }
-    }
-
     /// Tells the hints of messages that this process has scheduled.
     fn note_scheduled(&self, queue_id: i64, delay: Duration) {
         let hints = &self.inner.hints;
@@ -227,10 +210,18 @@ impl Store for PgStore {
                 }
                 if left == 0 {
                     db.run(Statement::DeleteQueue, &[&id])?;
+                } else {
+                    db.undo();
                 }
                 Ok(left)
             })
         })?;
+        if left > 0 && messages == IfNotEmpty::Delete {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("queue {name:?} is too busy to be deleted; nothing was"),
+            ));
+        }
         if left > 0 {
             return Err(Error::new(
                 ErrorKind::QueueNotEmpty,
@@ -284,7 +275,7 @@ impl Store for PgStore {
     ) -> Result<Vec<Message>> {
         let texts = NewMessage::encode_all(&messages, self.inner.settings.payload_limit)?;
         let micros = delay.map(span_micros);
-        let stored = match &statements(&texts)[..] {
+        let stored = match &statements(&texts, STATEMENT)[..] {
             [] => return Ok(Vec::new()),
             [all] => self.call("enqueue messages", Repeat::IfUnexecuted, |db| {
                 row::enqueue(db, queue_id, all, micros)
@@ -300,42 +291,7 @@ impl Store for PgStore {
     }
 
     fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>> {
-        let limit = dequeue.check()?;
-        let hints = &self.inner.hints;
-        let mut leased: Vec<Leased> = Vec::new();
-        let mut next = Some(hints.first(dequeue.queue_id, Instant::now()));
-        while let Some(look) = next {
-            let wanted = limit - i32::try_from(leased.len()).unwrap_or(limit);
-            let began = Instant::now();
-            let found = match self.look(dequeue, look, wanted) {
-                Ok(found) => found,
-                // What the first look leased is the caller's; the next call meets the
-                // fault again if it lasts.
-                Err(_) if !leased.is_empty() => break,
-                Err(error) => return Err(error),
-            };
-            next = hints.next(
-                dequeue.queue_id,
-                look,
-                tally(&found),
-                usize::try_from(wanted).unwrap_or(0),
-                (began, Instant::now()),
-            );
-            leased.extend(found);
-        }
-        // As they came due, then as they were enqueued: UPDATE … RETURNING keeps no order.
-        leased.sort_unstable_by_key(|l| (l.due_at.is_none(), l.due_at, l.message.id));
-
-        let mut unreadable = Vec::new();
-        let mut messages = Vec::with_capacity(leased.len());
-        for leased in leased {
-            match leased.unreadable {
-                None => messages.push(leased.message),
-                Some(why) => unreadable.push((Receipt::from(&leased.message), why)),
-            }
-        }
-        self.give_up(dequeue.queue_id, unreadable);
-        Ok(messages)
+        self.lease(dequeue)
     }
 
     fn extend_visibility(
@@ -374,34 +330,17 @@ impl Store for PgStore {
     }
 }
 
-/// What the hints want to know of a look.
-fn tally(found: &[Leased]) -> Found {
-    let ready = found.iter().filter(|leased| leased.due_at.is_none());
-    Found {
-        count: found.len(),
-        due: found
-            .iter()
-            .filter(|leased| leased.due_at.is_some())
-            .count(),
-        last: ready.map(|leased| leased.message.id).max(),
-    }
-}
-
 /// Cuts payloads into what one statement takes each.
-fn statements(texts: &[String]) -> Vec<&[String]> {
+fn statements(texts: &[String], most: Size) -> Vec<&[String]> {
     let mut parts = Vec::new();
     let mut rest = texts;
     while !rest.is_empty() {
         let mut bytes = 0;
         let fits = |text: &&String| {
             bytes += text.len();
-            bytes <= STATEMENT_BYTES
+            bytes <= most.bytes
         };
-        let count = rest
-            .iter()
-            .take(STATEMENT_MESSAGES)
-            .take_while(fits)
-            .count();
+        let count = rest.iter().take(most.messages).take_while(fits).count();
         let (part, more) = rest.split_at(count.max(1));
         parts.push(part);
         rest = more;
@@ -458,11 +397,14 @@ mod tests {
     #[test]
     fn a_batch_is_cut_by_count_and_by_bytes() {
         let sizes = |texts: Vec<String>| -> Vec<usize> {
-            statements(&texts).iter().map(|part| part.len()).collect()
+            statements(&texts, STATEMENT)
+                .iter()
+                .map(|part| part.len())
+                .collect()
         };
         assert_eq!(sizes(vec![]), [] as [usize; 0]);
         assert_eq!(sizes(vec!["1".to_owned(); 10_001]), [10_000, 1]);
-        assert_eq!(sizes(vec!["x".repeat(STATEMENT_BYTES / 2); 3]), [2, 1]);
-        assert_eq!(sizes(vec!["x".repeat(STATEMENT_BYTES + 1); 2]), [1, 1]);
+        assert_eq!(sizes(vec!["x".repeat(STATEMENT.bytes / 2); 3]), [2, 1]);
+        assert_eq!(sizes(vec!["x".repeat(STATEMENT.bytes + 1); 2]), [1, 1]);
     }
 }

@@ -14,6 +14,7 @@ use r2d2_postgres::PostgresConnectionManager;
 use super::fault::{self, Fate};
 use super::sql::{self, Statement};
 use crate::error::Result;
+use crate::span::MAX_SPAN;
 
 /// A connection that was used this recently is taken to be alive. A longer idle one is
 /// asked before it is used, so that after a restart of the server almost every dead
@@ -29,6 +30,19 @@ pub(super) struct Conn {
     prepared: Vec<Option<Prepared>>,
     used: Instant,
     dead: bool,
+}
+
+impl Conn {
+    /// Returns the prepared statement; the first time, prepares it.
+    fn prepared(&mut self, statement: Statement, text: &str) -> Result<Prepared, postgres::Error> {
+        let slot = &mut self.prepared[statement as usize];
+        if let Some(prepared) = slot {
+            return Ok(prepared.clone());
+        }
+        let types = sql::ALL[statement as usize].types;
+        let prepared = self.client.prepare_typed(text, types)?;
+        Ok(slot.insert(prepared).clone())
+    }
 }
 
 /// Runs statements: on a connection of ours, or in the caller's transaction.
@@ -76,6 +90,8 @@ pub(super) struct Session<'a> {
     conn: &'a mut Conn,
     texts: &'a Texts,
     in_transaction: bool,
+    /// Whether the transaction is to be rolled back although nothing failed.
+    undo: bool,
     /// Whether anything was sent that could have taken effect.
     sent: bool,
 }
@@ -86,26 +102,41 @@ impl Session<'_> {
         &mut self.conn.client
     }
 
+    /// Prepares a statement ahead of its use, so that what follows can be timed.
+    pub(super) fn prepare(&mut self, statement: Statement) -> Result<(), postgres::Error> {
+        if self.texts.prepare {
+            self.conn.prepared(statement, self.texts.text(statement))?;
+        }
+        Ok(())
+    }
+
+    /// Has the transaction rolled back, whatever its work returns.
+    pub(super) fn undo(&mut self) {
+        self.undo = true;
+    }
+
     /// Runs `work` in a transaction.
     pub(super) fn atomically<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, postgres::Error>,
     ) -> Result<T, postgres::Error> {
+        // Whatever happens on the way: with an open transaction it must not go back to the
+        // pool.
+        self.conn.dead = true;
         self.conn.client.batch_execute(sql::BEGIN)?;
         self.in_transaction = true;
         let worked = work(self);
         self.in_transaction = false;
+        let ended = if worked.is_ok() && !self.undo {
+            self.sent = true;
+            self.conn.client.batch_execute(sql::COMMIT)
+        } else {
+            self.conn.client.batch_execute(sql::ROLLBACK)
+        };
+        self.conn.dead = ended.is_err();
         match worked {
-            Ok(value) => {
-                self.sent = true;
-                self.conn.client.batch_execute(sql::COMMIT)?;
-                Ok(value)
-            }
-            Err(error) => {
-                // A connection that cannot roll back must not go back to the pool.
-                self.conn.dead |= self.conn.client.batch_execute(sql::ROLLBACK).is_err();
-                Err(error)
-            }
+            Ok(value) => ended.map(|()| value),
+            Err(error) => Err(error),
         }
     }
 }
@@ -122,13 +153,9 @@ impl Run for Session<'_> {
             self.sent |= !self.in_transaction;
             return self.conn.client.query_typed(text, &typed(args, types));
         }
-        let slot = &mut self.conn.prepared[statement as usize];
-        let prepared = match slot {
-            Some(prepared) => prepared,
-            None => slot.insert(self.conn.client.prepare_typed(text, types)?),
-        };
+        let prepared = self.conn.prepared(statement, text)?;
         self.sent |= !self.in_transaction;
-        self.conn.client.query(prepared, args)
+        self.conn.client.query(&prepared, args)
     }
 }
 
@@ -181,15 +208,14 @@ impl Database {
         let suspicion = Arc::new(Suspicion::none());
         let manager = Manager {
             inner: PostgresConnectionManager::new(config, tls),
-            statement_timeout: settings.statement_timeout,
+            on_connect: sql::on_connect(texts.prepare, settings.statement_timeout),
             suspicion: Arc::clone(&suspicion),
         };
-        let first = manager.connect();
-        first.map_err(|error| fault::error("connect", Fate::NotExecuted, error))?;
+        manager.connect().map_err(fault::cannot_connect)?;
         let pool = r2d2::Pool::builder()
             .max_size(settings.size)
             .min_idle(Some(0))
-            .connection_timeout(settings.connection_timeout)
+            .connection_timeout(settings.connection_timeout.min(MAX_SPAN))
             .build_unchecked(manager);
         Ok(Self {
             connections: Box::new(pool),
@@ -216,6 +242,7 @@ impl Database {
                 conn: &mut conn,
                 texts: &self.texts,
                 in_transaction: false,
+                undo: false,
                 sent: false,
             };
             let error = match work(&mut session) {
@@ -264,7 +291,7 @@ where
 /// Makes connections for r2d2.
 pub(super) struct Manager<T> {
     inner: PostgresConnectionManager<T>,
-    statement_timeout: Option<Duration>,
+    on_connect: String,
     suspicion: Arc<Suspicion>,
 }
 
@@ -308,8 +335,8 @@ where
 
     fn connect(&self) -> Result<Conn, postgres::Error> {
         let mut client = self.inner.connect()?;
-        if let Some(timeout) = self.statement_timeout {
-            client.batch_execute(&sql::statement_timeout(timeout))?;
+        if !self.on_connect.is_empty() {
+            client.batch_execute(&self.on_connect)?;
         }
         Ok(Conn {
             client,

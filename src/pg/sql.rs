@@ -56,7 +56,7 @@ statements! {
 
     /// The first half of deleting a queue: waits until no transaction is open that has put
     /// something into it, and lets none begin. See pgqrs_enqueue_batch.
-    LockQueue(INT8) = "SELECT pg_advisory_xact_lock(7737617083142869363 + $1)";
+    LockQueue(INT8) = "SELECT pg_advisory_xact_lock(7737617083142869363 # $1)";
 
     /// Counts what stands in the way of deleting a queue.
     CountBodies(INT8) = "SELECT count(*) FROM :schema.pgqrs_messages WHERE queue_id = $1";
@@ -122,9 +122,9 @@ statements! {
     /// queue, worker, limit, lock time, after which id, whether to look for due ones.
     ///
     /// Commits asynchronously: a lease that is lost in a crash of the server only means that
-    /// the message is handed out again, under another receipt, and the next synchronous
-    /// commit (an enqueue, an archive) flushes it anyway. Set here and not in the function:
-    /// this statement is a transaction of its own, a psql user's may not be.
+    /// the message is handed out again, and the next synchronous commit (an enqueue, an
+    /// archive) flushes it anyway. Set here and not in the function: this statement is a
+    /// transaction of its own, a psql user's may not be.
     Dequeue(INT8, INT8, INT4, INT8, INT8, BOOL) = "
         SELECT d.id, d.enqueued_at, d.vt, d.read_ct, d.attempt, d.payload, d.due_at
         FROM set_config('synchronous_commit', 'off', true),
@@ -160,7 +160,7 @@ pub(crate) const COMMIT: &str = "COMMIT";
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
 
 /// One installation at a time in the whole database, until its transaction ends. The key
-/// is the one of which queues' locks count up, from 1.
+/// is also that of a queue with the id 0, which there is not.
 pub(crate) const LOCK_INSTALL: &str = "SELECT pg_advisory_xact_lock(7737617083142869363)";
 
 /// Whether the schema is there: CREATE SCHEMA IF NOT EXISTS asks for the right to create
@@ -179,10 +179,20 @@ pub(crate) const HAS_VERSION: &str = "SELECT to_regprocedure($1) IS NOT NULL";
 /// enqueue into it meanwhile.
 pub(crate) const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '5s'";
 
-/// Ends statements that take longer; the server takes whole milliseconds, and 0 as "never".
-pub(crate) fn statement_timeout(timeout: Duration) -> String {
-    let millis = timeout.as_millis().clamp(1, i32::MAX as u128);
-    format!("SET statement_timeout = {millis}")
+/// The settings of a session of our own: the isolation that everything here is made for,
+/// whatever the server's default, and an end of statements that take too long (the server
+/// takes whole milliseconds, and 0 as "never"). A session that a pooler lends (then nothing
+/// is prepared) keeps its own isolation: others would get it next.
+pub(crate) fn on_connect(own: bool, statement_timeout: Option<Duration>) -> String {
+    let mut text = String::new();
+    if own {
+        text += "SET default_transaction_isolation = 'read committed';";
+    }
+    if let Some(timeout) = statement_timeout {
+        let millis = timeout.as_millis().clamp(1, i32::MAX as u128);
+        text += &format!("SET statement_timeout = {millis};");
+    }
+    text
 }
 
 /// Puts the schema's quoted name into a text.

@@ -5,15 +5,22 @@ use std::time::Duration;
 use postgres::types::ToSql;
 use postgres::{GenericClient, Row};
 
-use super::fault::{self, Fate};
+use super::fault;
 use super::pool::{Run, Texts, typed};
 use super::row::Plan;
 use super::sql::{self, Statement};
-use super::{PgStore, enqueue_parts, statements};
+use super::{PgStore, Size, enqueue_parts, statements};
 use crate::error::Result;
 use crate::message::{Message, NewMessage, Settlement};
 use crate::span::span_micros;
 use crate::store::Transactional;
+
+/// What goes into one statement on the caller's connection: all of it, short of the
+/// protocol's limit. Only so it is all or nothing on a client that is in no transaction.
+const IN_THEIRS: Size = Size {
+    bytes: 256 * 1024 * 1024,
+    messages: usize::MAX,
+};
 
 /// The caller's connection. Its statements are not ours to keep: each is sent unprepared,
 /// in one round trip.
@@ -42,19 +49,14 @@ impl PgStore {
         work: impl FnOnce(&mut Theirs<'_, C>) -> Result<T, postgres::Error>,
     ) -> Result<T> {
         let texts = self.inner.database.texts();
-        work(&mut Theirs { client, texts }).map_err(|error| {
-            // Without the commit, which is the caller's, nothing of it comes true.
-            let fate = match fault::fate(&error) {
-                Fate::Unknown => Fate::NotExecuted,
-                fate => fate,
-            };
-            fault::error(doing, fate, error)
-        })
+        work(&mut Theirs { client, texts })
+            .map_err(|error| fault::error(doing, fault::fate(&error), error))
     }
 }
 
-/// With any `postgres::GenericClient`: a `Transaction`, or a `Client` (then outside of a
-/// transaction, each call is one of its own).
+/// With any `postgres::GenericClient`: a `Transaction`, or a `Client`, in a transaction or
+/// not. Outside of one, each statement is a transaction of its own: that is a call as a
+/// whole, except for more than 256 MiB of payloads, and for settlements of several outcomes.
 impl<C: GenericClient> Transactional<C> for PgStore {
     fn enqueue_in(
         &self,
@@ -64,8 +66,9 @@ impl<C: GenericClient> Transactional<C> for PgStore {
         delay: Option<Duration>,
     ) -> Result<Vec<Message>> {
         let texts = NewMessage::encode_all(&messages, self.inner.settings.payload_limit)?;
+        let (parts, delay) = (statements(&texts, IN_THEIRS), delay.map(span_micros));
         let stored = self.in_theirs(tx, "enqueue messages", |db| {
-            enqueue_parts(db, queue_id, &statements(&texts), delay.map(span_micros))
+            enqueue_parts(db, queue_id, &parts, delay)
         })?;
         Ok(stored.messages(queue_id, messages))
     }

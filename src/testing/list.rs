@@ -72,6 +72,7 @@ macro_rules! __conformance_cases {
                 an_expired_lease_is_redelivered_to_the_same_consumer,
                 a_lease_holds_until_its_end,
                 each_lease_ends_at_its_own_time,
+                a_redelivered_lease_ends_at_its_own_time,
                 every_delivery_counts,
                 expired_leases_come_before_newer_messages,
                 an_expired_lease_behind_a_consumer_is_found,

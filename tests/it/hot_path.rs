@@ -3,13 +3,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use pgqrs::{Consumer, Producer, Store};
+use pgqrs::{Consumer, PgStoreBuilder, Producer, Store};
 use serde_json::json;
 
 use crate::pg::Pg;
 use crate::support::wait_until;
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// Too short for what is blocked, long enough for what is not.
+const MOMENT: Duration = Duration::from_secs(2);
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn consumer(pg: &Pg) -> Consumer<pgqrs::PgStore> {
@@ -36,7 +38,7 @@ fn every_lease_is_a_heap_only_update() {
         consumer.archive_many(&messages).unwrap();
     }
     // A session reports its statistics when it ends.
-    let Pg { store, schema } = pg;
+    let Pg { store, schema, .. } = pg;
     drop((consumer, store));
     let mut monitor = schema.connect();
     let mut counted = || -> (i64, i64) {
@@ -160,9 +162,9 @@ fn a_dequeue_in_a_transaction_of_ones_own_leaves_its_commit_synchronous() {
 
 #[test]
 fn a_statement_timeout_is_told_and_nothing_is_done() {
-    let pg = Pg::with(|builder| builder.statement_timeout(Some(Duration::from_millis(100))));
-    pg.store.create_queue("tasks").unwrap();
-    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    let pg = Pg::with_tasks();
+    let hasty = |builder: PgStoreBuilder| builder.statement_timeout(Some(MOMENT));
+    let producer = Producer::new(pg.another(hasty), "tasks").unwrap();
     let mut blocker = pg.client();
     let mut tx = blocker.transaction().unwrap();
     tx.batch_execute("LOCK TABLE pgqrs_messages").unwrap();
@@ -175,13 +177,10 @@ fn a_statement_timeout_is_told_and_nothing_is_done() {
 
 #[test]
 fn an_exhausted_pool_is_told() {
-    let pg = Pg::with(|builder| {
-        builder
-            .pool_size(1)
-            .connection_timeout(Duration::from_millis(500))
-    });
-    pg.store.create_queue("tasks").unwrap();
-    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    let pg = Pg::with_tasks();
+    let small = |builder: PgStoreBuilder| builder.pool_size(1).connection_timeout(MOMENT);
+    let store = pg.another(small);
+    let producer = Producer::new(&store, "tasks").unwrap();
     let mut blocker = pg.client();
     let mut tx = blocker.transaction().unwrap();
     tx.batch_execute("LOCK TABLE pgqrs_messages").unwrap();
@@ -193,7 +192,7 @@ fn an_exhausted_pool_is_told() {
                            WHERE relation = 'pgqrs_messages'::regclass AND NOT granted";
             monitor.query_one(waiting, &[]).unwrap().get(0)
         });
-        let error = pg.store.queue("tasks").unwrap_err();
+        let error = store.queue("tasks").unwrap_err();
         assert_eq!(error.kind(), pgqrs::ErrorKind::Unavailable, "{error}");
         assert!(
             error.to_string().contains("could not get a connection"),

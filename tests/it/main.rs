@@ -20,4 +20,5 @@ mod queues;
 mod quickstart;
 mod reconnect;
 mod schema;
+mod transactions;
 mod values;

@@ -1,5 +1,6 @@
 //! The store under test, on a schema of its own, and the conformance suite on it.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use pgqrs::testing::{End, Harness, TransactionalHarness};
@@ -18,6 +19,10 @@ const ADVANCE: &str = "
 /// An installed store in a schema that is dropped with it.
 pub(crate) struct Pg {
     pub(crate) store: PgStore,
+    /// Others on the same tables: each as in a process of its own.
+    others: Mutex<Vec<PgStore>>,
+    builder: PgStoreBuilder,
+    // Last, so that it is dropped when the stores are gone.
     pub(crate) schema: Schema,
 }
 
@@ -35,9 +40,15 @@ impl Pg {
         set: impl FnOnce(PgStoreBuilder) -> PgStoreBuilder,
     ) -> Self {
         let builder = PgStore::builder(schema.dsn()).schema(schema.name());
-        let store = set(builder).build().unwrap();
+        let builder = set(builder);
+        let store = builder.clone().build().unwrap();
         store.install().unwrap();
-        Self { store, schema }
+        Self {
+            store,
+            others: Mutex::default(),
+            builder,
+            schema,
+        }
     }
 
     /// The same with a queue named "tasks".
@@ -45,6 +56,11 @@ impl Pg {
         let pg = Self::new();
         pg.store.create_queue("tasks").unwrap();
         pg
+    }
+
+    /// Another store on the same tables, with settings of its own.
+    pub(crate) fn another(&self, set: impl FnOnce(PgStoreBuilder) -> PgStoreBuilder) -> PgStore {
+        set(self.builder.clone()).build().unwrap()
     }
 
     /// A connection of the test's own, in the store's schema.
@@ -65,13 +81,18 @@ impl Harness for Pg {
     type Store = PgStore;
 
     fn store(&self) -> PgStore {
-        self.store.clone()
+        let store = self.builder.clone().build().unwrap();
+        self.others.lock().unwrap().push(store.clone());
+        store
     }
 
     fn advance(&self, by: Duration) {
         self.client().execute(ADVANCE, &[&span_micros(by)]).unwrap();
-        // The tables were changed behind the store's back.
+        // The tables were changed behind the stores' backs.
         self.store.forget_scan_hints();
+        for store in &*self.others.lock().unwrap() {
+            store.forget_scan_hints();
+        }
     }
 }
 

@@ -106,7 +106,8 @@ fn pages(tree: &Value) -> i64 {
 }
 
 /// Checks that plans walk keys and sort nothing, and touch few pages whatever is in the
-/// tables. The limits are for the 100 messages of each call below.
+/// tables: the limit is for the 100 messages of each call below; walking all entries of a
+/// key takes tens of thousands.
 fn check(call: &str, plans: &[Plan]) {
     assert!(!plans.is_empty(), "nothing was reported of {call}");
     for plan in plans {
@@ -128,7 +129,7 @@ fn check(call: &str, plans: &[Plan]) {
         }
         let pages = pages(&plan.tree);
         assert!(
-            pages < 6_000,
+            pages < 4_000,
             "{call} touched {pages} pages:\n{}",
             plan.query
         );
@@ -177,11 +178,11 @@ fn fill(client: &mut Client) {
         .batch_execute(&format!(
             "INSERT INTO pgqrs_messages (queue_id, payload) SELECT 1, '1' FROM generate_series(1, {MANY});
              INSERT INTO pgqrs_live (queue_id, id, vt, worker, read_ct)
-             SELECT 1, id, CASE WHEN id BETWEEN 1001 AND 2000 THEN 'infinity' ELSE now() END,
+             SELECT 1, id, CASE WHEN id BETWEEN 1001 AND 2000 THEN now() + interval '1 year' ELSE now() END,
                     CASE WHEN id BETWEEN 1001 AND 2000 THEN 7 ELSE 0 END,
                     CASE WHEN id BETWEEN 1001 AND 2000 THEN 1 ELSE 0 END
              FROM pgqrs_messages WHERE queue_id = 1 AND id NOT IN (SELECT id FROM pgqrs_live);
-             INSERT INTO pgqrs_scheduled (queue_id, vt, id) SELECT 1, 'infinity', -g FROM generate_series(1, {MANY}) g;
+             INSERT INTO pgqrs_scheduled (queue_id, vt, id) SELECT 1, now() + interval '1 year', -g FROM generate_series(1, {MANY}) g;
              INSERT INTO pgqrs_done (queue_id, id, read_ct, attempt) SELECT 1, -g, 1, 1 FROM generate_series(1, {MANY}) g;
              INSERT INTO pgqrs_dead (queue_id, id, read_ct, attempt, error) SELECT 1, -g, 1, 1, '' FROM generate_series(1, {MANY}) g"
         ))

@@ -16,12 +16,13 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Builds the example, and returns where it is: beside this test's own directory.
 fn example() -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--example", "quickstart"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(built.success());
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--example", "quickstart"]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+    assert!(built.unwrap().success());
     let test = env::current_exe().unwrap();
     let target = test.parent().and_then(|deps| deps.parent()).unwrap();
     target.join("examples").join("quickstart")
@@ -36,8 +37,9 @@ fn a_killed_quickstart_is_finished_by_the_next_one() {
     let pg = Pg::new();
     pg.store.create_queue("quickstart").unwrap();
     let counts = || pg.store.counts("quickstart").unwrap();
+    let example = example();
     let run = || {
-        let mut command = Command::new(example());
+        let mut command = Command::new(&example);
         command
             .arg(files.path())
             .env("PGQRS_DSN", pg.schema.dsn())
@@ -52,7 +54,6 @@ fn a_killed_quickstart_is_finished_by_the_next_one() {
     });
     killed.kill().unwrap(); // SIGKILL
     killed.wait().unwrap();
-    // Its sessions end when the server notices.
     let left = counts();
     assert!(
         left.unfinished() > 0,

@@ -9,7 +9,7 @@ use pgqrs::{Consumer, ErrorKind, PgStore, Producer, Store};
 use postgres::Client;
 
 use crate::pg::Pg;
-use crate::support::{Cluster, private_server, wait_until};
+use crate::support::{Cluster, Schema, private_server, wait_until};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -26,22 +26,15 @@ fn store_on(server: &Cluster) -> PgStore {
 
 /// A store whose sessions can be told from all others by their application name.
 fn named_store(name: &str) -> (Pg, Client) {
-    let pg = Pg::new();
-    let dsn = pg.schema.dsn();
+    let schema = Schema::new();
+    let dsn = schema.dsn();
     let separator = if dsn.contains('?') { '&' } else { '?' };
-    let named = PgStore::builder(&format!("{dsn}{separator}application_name={name}"))
-        .schema(pg.schema.name())
-        .build()
-        .unwrap();
-    named.create_queue("tasks").unwrap();
+    let named = PgStore::builder(&format!("{dsn}{separator}application_name={name}"));
+    let named = named.schema(schema.name());
+    let pg = Pg::in_schema(schema, |_| named);
+    pg.store.create_queue("tasks").unwrap();
     let client = pg.client();
-    (
-        Pg {
-            store: named,
-            schema: pg.schema,
-        },
-        client,
-    )
+    (pg, client)
 }
 
 /// Ends all sessions of that name, and waits until they are gone.
@@ -189,7 +182,8 @@ fn an_unreachable_server_and_a_refused_login_are_told_at_once() {
     let pg = Pg::new();
     let (front, _) = pg.schema.dsn().rsplit_once('/').unwrap();
     let unknown = PgStore::connect(&format!("{front}/no_such_database")).unwrap_err();
-    assert_eq!(unknown.kind(), ErrorKind::Unavailable);
+    assert_eq!(unknown.kind(), ErrorKind::Invalid);
+    assert!(!unknown.is_transient());
     assert!(
         unknown.to_string().contains("no_such_database"),
         "{unknown}"

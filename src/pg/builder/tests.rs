@@ -121,3 +121,21 @@ fn the_password_is_not_told() {
     let error = PgStore::builder("postgresql://me:s3cret@localhost:x/db").build();
     assert!(!format!("{:?}", error.unwrap_err()).contains("s3cret"));
 }
+
+#[test]
+fn absurd_timeouts_are_cut() {
+    let nowhere = PgStore::builder("postgresql://127.0.0.1:1/none");
+    let absurd = nowhere
+        .connection_timeout(Duration::MAX)
+        .statement_timeout(Some(Duration::MAX));
+    assert_eq!(absurd.build().unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    let settings = Settings::default();
+    assert_eq!(settings.lock_time, Duration::from_secs(5));
+    assert_eq!(settings.batch, 100);
+    assert_eq!(settings.poll_interval, Duration::from_millis(250));
+    assert_eq!(settings.payload_limit, 1_048_576);
+}

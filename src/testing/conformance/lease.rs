@@ -63,6 +63,20 @@ pub fn each_lease_ends_at_its_own_time(h: &impl Harness) {
     }
 }
 
+/// A redelivery has a lock time of its own, shorter or longer than the one before.
+pub fn a_redelivered_lease_ends_at_its_own_time(h: &impl Harness) {
+    let tasks = tasks(h);
+    tasks.put(1);
+    let consumer = tasks.consumer();
+    for lock_time in [2 * HOUR, HOUR, DAY, HOUR, 2 * HOUR] {
+        let got = consumer.dequeue_many_with_delay(1, lock_time).unwrap();
+        assert_eq!(got.len(), 1);
+        assert_eq!(tasks.counts(), Counts { leased: 1, ..NONE });
+        h.advance(lock_time);
+        assert_eq!(tasks.counts(), Counts { ready: 1, ..NONE });
+    }
+}
+
 /// Every delivery counts, and none is lost count of.
 pub fn every_delivery_counts(h: &impl Harness) {
     let tasks = tasks(h);
