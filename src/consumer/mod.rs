@@ -2,15 +2,16 @@
 
 mod builder;
 mod iter;
+mod settle;
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::message::{Message, Outcome, Receipt, Settlement};
+use crate::error::Result;
+use crate::message::Message;
 use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::stop::StopHandle;
-use crate::store::{Dequeue, Store, Transactional};
+use crate::store::{Dequeue, Store};
 
 pub use self::builder::ConsumerBuilder;
 pub use self::iter::Messages;
@@ -24,7 +25,7 @@ pub use self::iter::Messages;
 /// crashed or was too slow, loses the lease, and a plain `dequeue` hands the message out
 /// again: **at least once, so let the work be idempotent.**
 ///
-/// All of these take a [`Receipt`] (a `&Message`, or a bare id), and answer whether the
+/// All of these take a [`Receipt`](crate::Receipt) (a `&Message`, or a bare id), and answer whether the
 /// delivery still owned the message; `false` means that somebody else has it by now, or
 /// that it was settled before, and that nothing was changed. The `_many` forms answer by
 /// position, as if the calls were made one after the other, and are carried out wholly or
@@ -59,18 +60,16 @@ pub struct Consumer<S> {
     stop: StopHandle,
 }
 
-/// Every method that reaches the store can fail with
-/// [`Unavailable`](ErrorKind::Unavailable) (nothing was done) and
-/// [`FateUnknown`](ErrorKind::FateUnknown) (done or not; a lost dequeue comes back by
-/// itself when its leases run out, a settlement can be repeated and then answers `false`
-/// if it was done the first time).
+/// What reaches the store can fail with [`Unavailable`](crate::ErrorKind::Unavailable) (nothing was
+/// done) and [`FateUnknown`](crate::ErrorKind::FateUnknown) (what was leased, if anything was, comes
+/// back by itself when the leases run out).
 impl<S: Store> Consumer<S> {
     /// Makes a consumer of the queue of this name, with the store's settings.
     ///
     /// # Errors
     ///
-    /// [`UnknownQueue`](ErrorKind::UnknownQueue) if there is none;
-    /// [`Schema`](ErrorKind::Schema) and [`Unavailable`](ErrorKind::Unavailable) from the
+    /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue) if there is none;
+    /// [`Schema`](crate::ErrorKind::Schema) and [`Unavailable`](crate::ErrorKind::Unavailable) from the
     /// store.
     pub fn new(store: S, queue: &str) -> Result<Self> {
         Self::builder(store, queue).build()
@@ -97,7 +96,7 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// [`UnknownQueue`](ErrorKind::UnknownQueue) if the queue was deleted.
+    /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue) if the queue was deleted.
     pub fn dequeue(&self) -> Result<Vec<Message>> {
         self.dequeue_many(self.settings.batch)
     }
@@ -106,8 +105,8 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if `limit` is not in `1..=i32::MAX`;
-    /// [`UnknownQueue`](ErrorKind::UnknownQueue) if the queue was deleted.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `limit` is not in `1..=i32::MAX`;
+    /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue) if the queue was deleted.
     pub fn dequeue_many(&self, limit: usize) -> Result<Vec<Message>> {
         self.dequeue_many_with_delay(limit, self.settings.lock_time)
     }
@@ -116,7 +115,7 @@ impl<S: Store> Consumer<S> {
     ///
     /// # Errors
     ///
-    /// As [`dequeue_many`](Self::dequeue_many), and [`Invalid`](ErrorKind::Invalid) if
+    /// As [`dequeue_many`](Self::dequeue_many), and [`Invalid`](crate::ErrorKind::Invalid) if
     /// `lock_time` is zero.
     pub fn dequeue_many_with_delay(
         &self,
@@ -173,237 +172,6 @@ impl<S: Store> Consumer<S> {
         Messages::new(self)
     }
 
-    /// Moves the end of the lease to `by` from now, never to an earlier time than it was.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn extend_visibility(&self, receipt: impl Into<Receipt>, by: Duration) -> Result<bool> {
-        only(self.extend_visibility_many([receipt], by)?)
-    }
-
-    /// Extends many leases in one round trip; see [`extend_visibility`](Self::extend_visibility).
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn extend_visibility_many<R: Into<Receipt>>(
-        &self,
-        receipts: impl IntoIterator<Item = R>,
-        by: Duration,
-    ) -> Result<Vec<bool>> {
-        let receipts: Vec<Receipt> = receipts
-            .into_iter()
-            .map(|receipt| receipt.into().held_by(self.worker))
-            .collect();
-        self.store.extend_visibility(self.queue.id, &receipts, by)
-    }
-
-    /// Ends the message as done, and keeps it.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn archive(&self, receipt: impl Into<Receipt>) -> Result<bool> {
-        only(self.archive_many([receipt])?)
-    }
-
-    /// Archives many messages in one round trip; see [`archive`](Self::archive).
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn archive_many<R: Into<Receipt>>(
-        &self,
-        receipts: impl IntoIterator<Item = R>,
-    ) -> Result<Vec<bool>> {
-        self.settle(receipts, &Outcome::Archive)
-    }
-
-    /// Ends the message as done, and forgets it, payload and all.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn delete(&self, receipt: impl Into<Receipt>) -> Result<bool> {
-        only(self.delete_many([receipt])?)
-    }
-
-    /// Deletes many messages in one round trip; see [`delete`](Self::delete).
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn delete_many<R: Into<Receipt>>(
-        &self,
-        receipts: impl IntoIterator<Item = R>,
-    ) -> Result<Vec<bool>> {
-        self.settle(receipts, &Outcome::Delete)
-    }
-
-    /// Gives the message back unstarted: it is due again after `delay`, ahead of the
-    /// backlog, and the attempt is taken back (`read_ct` is not).
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn release(&self, receipt: impl Into<Receipt>, delay: Duration) -> Result<bool> {
-        only(self.release_many([receipt], delay)?)
-    }
-
-    /// Releases many messages in one round trip; see [`release`](Self::release).
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn release_many<R: Into<Receipt>>(
-        &self,
-        receipts: impl IntoIterator<Item = R>,
-        delay: Duration,
-    ) -> Result<Vec<bool>> {
-        let charged = false;
-        self.settle(receipts, &Outcome::Release { delay, charged })
-    }
-
-    /// Gives the message back after the work failed: it is due again after `delay`, and the
-    /// attempt counts.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use pgqrs::{Consumer, MockStore, Producer, Store};
-    /// # let store = MockStore::new();
-    /// # store.create_queue("tasks")?;
-    /// # Producer::new(store.clone(), "tasks")?.enqueue("a")?;
-    /// # let consumer = Consumer::new(store.clone(), "tasks")?;
-    /// # let work = |_: &pgqrs::Message| Err("the printer is on fire");
-    /// # for _ in 0..5 {
-    /// for message in consumer.dequeue()? {
-    ///     match work(&message) {
-    ///         Ok(()) => consumer.archive(&message)?,
-    ///         Err(why) if message.attempt >= 5 => consumer.dead_letter(&message, why)?,
-    ///         Err(_) => consumer.retry(&message, Duration::from_secs(10))?,
-    ///     };
-    /// }
-    /// # store.advance(Duration::from_secs(10));
-    /// # }
-    /// # assert_eq!(store.dead("tasks").len(), 1);
-    /// # Ok::<(), pgqrs::Error>(())
-    /// ```
-    pub fn retry(&self, receipt: impl Into<Receipt>, delay: Duration) -> Result<bool> {
-        only(self.retry_many([receipt], delay)?)
-    }
-
-    /// Retries many messages in one round trip; see [`retry`](Self::retry).
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn retry_many<R: Into<Receipt>>(
-        &self,
-        receipts: impl IntoIterator<Item = R>,
-        delay: Duration,
-    ) -> Result<Vec<bool>> {
-        let charged = true;
-        self.settle(receipts, &Outcome::Release { delay, charged })
-    }
-
-    /// Gives the message up, and keeps it with the reason.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn dead_letter(
-        &self,
-        receipt: impl Into<Receipt>,
-        reason: impl Into<String>,
-    ) -> Result<bool> {
-        only(self.dead_letter_many([receipt], reason)?)
-    }
-
-    /// Gives many messages up for the same reason, in one round trip; see
-    /// [`dead_letter`](Self::dead_letter).
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`](ErrorKind::Unavailable),
-    /// [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn dead_letter_many<R: Into<Receipt>>(
-        &self,
-        receipts: impl IntoIterator<Item = R>,
-        reason: impl Into<String>,
-    ) -> Result<Vec<bool>> {
-        self.settle(receipts, &Outcome::DeadLetter(reason.into()))
-    }
-
-    /// Archives the message as part of the caller's own transaction, so that the message is
-    /// done if and when the caller's writes are.
-    ///
-    /// The answer is certain before the commit: on `false` the lease was lost, somebody
-    /// else does the same work, and the transaction should be rolled back.
-    ///
-    /// # Errors
-    ///
-    /// Those of every call. An error of the database aborts the transaction.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use pgqrs::{Consumer, MockStore, Producer, Store};
-    /// # let store = MockStore::new();
-    /// # store.create_queue("tasks")?;
-    /// # Producer::new(store.clone(), "tasks")?.enqueue("a")?;
-    /// let consumer = Consumer::new(store.clone(), "tasks")?;
-    /// for message in consumer.dequeue()? {
-    ///     let mut tx = store.begin();
-    ///     // … the caller's own writes, in the same transaction …
-    ///     if consumer.archive_in(&mut tx, &message)? {
-    ///         tx.commit();
-    ///     } // else it is dropped, which rolls back
-    /// }
-    /// assert_eq!(store.archived("tasks").len(), 1);
-    /// # Ok::<(), pgqrs::Error>(())
-    /// ```
-    pub fn archive_in<Tx>(&self, tx: &mut Tx, receipt: impl Into<Receipt>) -> Result<bool>
-    where
-        Tx: ?Sized,
-        S: Transactional<Tx>,
-    {
-        let settlements = self.settlements([receipt], &Outcome::Archive);
-        only(self.store.settle_in(tx, self.queue.id, &settlements)?)
-    }
-
-    /// Deletes the message as part of the caller's own transaction; see
-    /// [`archive_in`](Self::archive_in).
-    ///
-    /// # Errors
-    ///
-    /// As [`archive_in`](Self::archive_in).
-    pub fn delete_in<Tx>(&self, tx: &mut Tx, receipt: impl Into<Receipt>) -> Result<bool>
-    where
-        Tx: ?Sized,
-        S: Transactional<Tx>,
-    {
-        let settlements = self.settlements([receipt], &Outcome::Delete);
-        only(self.store.settle_in(tx, self.queue.id, &settlements)?)
-    }
-
     /// Stops this consumer and its clones: [`poll`](Self::poll) returns, and
     /// [`iter`](Self::iter) ends. Everything else goes on working.
     pub fn stop(&self) {
@@ -420,41 +188,5 @@ impl<S: Store> Consumer<S> {
     fn pause(&self) -> Duration {
         let interval = self.settings.poll_interval;
         interval.saturating_add(interval.mul_f64(fastrand::f64() / 4.0))
-    }
-
-    fn settle<R: Into<Receipt>>(
-        &self,
-        receipts: impl IntoIterator<Item = R>,
-        outcome: &Outcome,
-    ) -> Result<Vec<bool>> {
-        self.store
-            .settle(self.queue.id, &self.settlements(receipts, outcome))
-    }
-
-    fn settlements<R: Into<Receipt>>(
-        &self,
-        receipts: impl IntoIterator<Item = R>,
-        outcome: &Outcome,
-    ) -> Vec<Settlement> {
-        receipts
-            .into_iter()
-            .map(|receipt| Settlement {
-                receipt: receipt.into().held_by(self.worker),
-                outcome: outcome.clone(),
-            })
-            .collect()
-    }
-}
-
-fn only(answers: Vec<bool>) -> Result<bool> {
-    match answers[..] {
-        [answer] => Ok(answer),
-        _ => Err(Error::new(
-            ErrorKind::Unexpected,
-            format!(
-                "the store answered one receipt with {} answers",
-                answers.len()
-            ),
-        )),
     }
 }

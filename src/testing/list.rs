@@ -122,6 +122,7 @@ macro_rules! __conformance_cases {
                 a_receipt_beside_its_bare_id_settles_once,
             ];
             fence: [
+                a_receipt_is_good_with_any_consumer,
                 a_stale_receipt_archives_nothing,
                 a_stale_receipt_deletes_nothing,
                 a_stale_receipt_releases_nothing,

@@ -44,6 +44,20 @@ pub fn a_stale_receipt_extends_nothing(h: &impl Harness) {
     });
 }
 
+/// A receipt stands for its delivery, not for who shows it: what one consumer leased,
+/// another may settle.
+pub fn a_receipt_is_good_with_any_consumer(h: &impl Harness) {
+    let tasks = tasks(h);
+    tasks.put(2);
+    let (consumer, other) = (tasks.consumer(), tasks.consumer());
+    let held = consumer.dequeue().unwrap();
+    assert!(other.extend_visibility(&held[0], DAY).unwrap());
+    assert!(other.archive(&held[0]).unwrap());
+    // A bare id, by contrast, stands for what the consumer itself holds.
+    assert!(!other.archive(held[1].id).unwrap());
+    assert!(consumer.archive(held[1].id).unwrap());
+}
+
 /// Acts on a lease that ran out after the message was dequeued again: by another consumer,
 /// or by the same one, which may have forgotten that it has two.
 fn stale<H: Harness>(h: &H, act: impl Fn(&Consumer<H::Store>, &Message) -> Result<bool>) {
