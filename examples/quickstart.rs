@@ -57,14 +57,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     if left > 0 {
         println!("an earlier run left {left} messages; finishing them first");
         let finished = work_off(&store)?;
-        println!("finished {} of them", finished.len());
+        println!("finished {} of them", finished.found.len());
     }
 
     let before = store.counts(QUEUE)?;
     let began = Instant::now();
     let enqueued = enqueue_files(&store, &dir)?;
-    let found = work_off(&store)?;
-    let took = began.elapsed().as_secs_f64();
+    let Work { found, ended } = work_off(&store)?;
+    let took = (ended - began).as_secs_f64();
 
     let bytes: usize = found.values().map(|facts| facts.bytes).sum();
     let lines: usize = found.values().map(|facts| facts.lines).sum();
@@ -131,28 +131,42 @@ fn enqueue_files(store: &PgStore, dir: &Path) -> Result<usize, Box<dyn Error>> {
     Ok(jobs.len())
 }
 
+/// What was done.
+struct Work {
+    /// What was found out, by path.
+    found: BTreeMap<String, Facts>,
+    /// When the last message was archived.
+    ended: Instant,
+}
+
 /// Works on four threads until the queue has nothing left to do, also nothing that a
-/// killed run still holds. Returns what was found out, by path.
-fn work_off(store: &PgStore) -> pgqrs::Result<BTreeMap<String, Facts>> {
+/// killed run still holds.
+fn work_off(store: &PgStore) -> pgqrs::Result<Work> {
     thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|_| scope.spawn(|| worker(store)))
             .collect();
-        let mut found = BTreeMap::new();
+        let mut all = Work {
+            found: BTreeMap::new(),
+            ended: Instant::now(),
+        };
         for thread in threads {
-            found.extend(thread.join().expect("a worker panicked")?);
+            let own = thread.join().expect("a worker panicked")?;
+            all.found.extend(own.found);
+            all.ended = all.ended.max(own.ended);
         }
-        Ok(found)
+        Ok(all)
     })
 }
 
-fn worker(store: &PgStore) -> pgqrs::Result<BTreeMap<String, Facts>> {
+fn worker(store: &PgStore) -> pgqrs::Result<Work> {
     let consumer = Consumer::new(store, QUEUE)?;
     let mut found = BTreeMap::new();
+    let mut ended = Instant::now();
     loop {
         let messages = consumer.poll(DEQUEUE_BATCH, Duration::from_millis(300))?;
         if messages.is_empty() && store.counts(QUEUE)?.unfinished() == 0 {
-            return Ok(found);
+            return Ok(Work { found, ended });
         }
         let mut done: Vec<(&Message, String, Facts)> = Vec::new();
         for message in &messages {
@@ -164,6 +178,9 @@ fn worker(store: &PgStore) -> pgqrs::Result<BTreeMap<String, Facts>> {
             }
         }
         let archived = consumer.archive_many(done.iter().map(|(message, ..)| *message))?;
+        if !archived.is_empty() {
+            ended = Instant::now();
+        }
         // Where the lease was lost, somebody else does the work again, and counts it.
         let mine = done.into_iter().zip(archived).filter(|(_, mine)| *mine);
         found.extend(mine.map(|((_, path, facts), _)| (path, facts)));
