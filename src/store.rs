@@ -46,6 +46,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a name that no queue can have;
     /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of every call.
     fn queue(&self, name: &str) -> Result<Queue>;
 
@@ -76,6 +77,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a name that no queue can have;
     /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of every call.
     fn purge(&self, name: &str, states: &[State]) -> Result<u64>;
 
@@ -84,6 +86,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a name that no queue can have;
     /// [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of every call.
     fn counts(&self, name: &str) -> Result<Counts>;
 
