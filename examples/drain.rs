@@ -60,10 +60,18 @@ impl Args {
         Ok(args)
     }
 
-    /// JSON text of exactly `payload_bytes`, where that leaves room for the field around it.
-    fn payload(&self) -> Value {
+    /// As many payloads as one batch of the prefill has: each a JSON text of exactly
+    /// `payload_bytes`, where that leaves room for the field around it, of random letters
+    /// and digits, which compress as little as real identifiers do.
+    fn payloads(&self) -> Vec<Value> {
         let frame = json!({"p": ""}).to_string().len();
-        json!({"p": "x".repeat(self.payload_bytes.saturating_sub(frame))})
+        let letters = self.payload_bytes.saturating_sub(frame);
+        let mut random = fastrand::Rng::with_seed(1);
+        let payload = |_| {
+            let text: String = (0..letters).map(|_| random.alphanumeric()).collect();
+            json!({ "p": text })
+        };
+        (0..PREFILL_BATCH).map(payload).collect()
     }
 }
 
@@ -102,6 +110,7 @@ fn run(
         .build()?;
     store.install()?;
     store.create_queue(QUEUE)?;
+    let payloads = args.payloads();
     let wal = wal_position(monitor)?;
 
     let done = AtomicUsize::new(0);
@@ -112,7 +121,7 @@ fn run(
             (0..args.consumers).map(|_| scope.spawn(worker)).collect()
         };
         let early = args.consumers_first.then(start);
-        prefill(&store, args)?;
+        prefill(&store, args.messages, &payloads)?;
         let enqueue = began.elapsed();
         let late = Instant::now();
         let threads = early.unwrap_or_else(start);
@@ -142,7 +151,7 @@ fn run(
         "messages": args.messages,
         "consumers": args.consumers,
         "batch": args.batch,
-        "payload_bytes": args.payload().to_string().len(),
+        "payload_bytes": payloads[0].to_string().len(),
         "enqueue_per_s": (messages / enqueue.as_secs_f64()).round(),
         "drain_per_s": (messages / drain.as_secs_f64()).round(),
         "wal_bytes_per_message": (wal as f64 / messages).round(),
@@ -156,14 +165,13 @@ fn run(
     Ok(line.to_string())
 }
 
-fn prefill(store: &PgStore, args: &Args) -> pgqrs::Result<()> {
+fn prefill(store: &PgStore, messages: usize, payloads: &[Value]) -> pgqrs::Result<()> {
     let producer = Producer::new(store, QUEUE)?;
-    let payload = args.payload();
-    let mut left = args.messages;
+    let mut left = messages;
     while left > 0 {
-        let count = left.min(PREFILL_BATCH);
-        producer.batch_enqueue(std::iter::repeat_n(&payload, count))?;
-        left -= count;
+        let batch = &payloads[..left.min(payloads.len())];
+        producer.batch_enqueue(batch)?;
+        left -= batch.len();
     }
     Ok(())
 }
