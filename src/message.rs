@@ -162,15 +162,27 @@ impl NewMessage {
         }
         Ok(text)
     }
-}
 
-impl NewMessage {
-    /// Encodes a batch; the text of an error names the position of the bad element.
+    /// Returns the payloads of a batch as [`encode`](Self::encode) does each: what a
+    /// [`Store`](crate::Store) does first with the messages it is given.
     ///
     /// # Errors
     ///
-    /// As [`encode`](Self::encode).
-    pub(crate) fn encode_all(batch: &[Self], limit: usize) -> Result<Vec<String>> {
+    /// [`Payload`](ErrorKind::Payload); in a batch of several, the text begins with the
+    /// position of the bad one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use pgqrs::NewMessage;
+    /// # use serde_json::json;
+    /// let batch = [NewMessage::from(json!(1)), NewMessage::from(json!("long"))];
+    /// assert_eq!(NewMessage::encode_all(&batch, 6)?, ["1", "\"long\""]);
+    /// let error = NewMessage::encode_all(&batch, 5).unwrap_err();
+    /// assert!(error.to_string().starts_with("element 1 of the batch: "));
+    /// # Ok::<(), pgqrs::Error>(())
+    /// ```
+    pub fn encode_all(batch: &[Self], limit: usize) -> Result<Vec<String>> {
         batch
             .iter()
             .enumerate()

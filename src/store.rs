@@ -104,7 +104,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// [`Payload`](crate::ErrorKind::Payload) if one breaks a rule of
-    /// [`NewMessage::encode`]; [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of
+    /// [`NewMessage::encode_all`]; [`UnknownQueue`](crate::ErrorKind::UnknownQueue); those of
     /// every call.
     fn enqueue(
         &self,
