@@ -66,9 +66,7 @@ pub(super) fn error(doing: &str, fate: Fate, error: postgres::Error) -> Error {
         Fate::Unknown => ErrorKind::FateUnknown,
         Fate::Refused => error.code().map_or(ErrorKind::Unexpected, kind),
     };
-    let said = error
-        .as_db_error()
-        .map_or_else(|| error.to_string(), |db| db.message().to_owned());
+    let said = said(&error);
     let text = match kind {
         ErrorKind::UnknownQueue => said,
         ErrorKind::Schema => format!(
@@ -111,9 +109,26 @@ pub(super) fn cannot_connect(error: postgres::Error) -> Error {
         true => ErrorKind::Invalid,
         false => ErrorKind::Unavailable,
     };
-    let said = error.as_db_error().map(|db| db.message().to_owned());
-    let text = said.unwrap_or_else(|| error.to_string());
-    Error::new(kind, format!("could not connect to PostgreSQL: {text}")).because(error)
+    let text = format!("could not connect to PostgreSQL: {}", said(&error));
+    Error::new(kind, text).because(error)
+}
+
+/// What the server said; or what was found here, with its causes: "error performing TLS
+/// handshake" alone does not help anybody.
+fn said(error: &postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return db.message().to_owned();
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// The error of not getting a connection at all.

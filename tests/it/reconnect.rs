@@ -188,6 +188,8 @@ fn a_server_that_is_away_is_waited_for() {
 fn an_unreachable_server_and_a_refused_login_are_told_at_once() {
     let refused = PgStore::connect("postgresql://127.0.0.1:1/nowhere").unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    let text = refused.to_string();
+    assert!(text.contains("onnection refused"), "the cause: {text}");
     let pg = Pg::new();
     let (front, _) = pg.schema.dsn().rsplit_once('/').unwrap();
     let unknown = PgStore::connect(&format!("{front}/no_such_database")).unwrap_err();
