@@ -158,23 +158,17 @@ COMMENT ON VIEW pgqrs_queue_contents IS 'Every message that is not done, with it
 
 -------------------------------------------------------------------------- functions
 --
--- The hot path. Functions, because a function carries its planner settings with it:
--- through a pooler, in a transaction of the caller's own, from psql and from triggers.
--- The settings are there since consumers mostly start on an empty queue, and a plan
--- made for an empty table (read it all, sort) is fatal at a million rows:
---
---   enable_seqscan, enable_bitmapscan off: walk the key; enable_sort off, where the order
---     counts: in its order
---   plan_cache_mode force_generic_plan: plan once per session, whatever the arguments
---   jit off: what is switched off above costs 1e10 on paper, and would be compiled
---   search_path from current: the schema that this file was installed in
+-- The hot path. Functions, because a function carries its settings with it (they are at
+-- the end of this file): through a pooler, in a transaction of the caller's own, from psql
+-- and from triggers.
 --
 -- Nothing here needs statistics, and no join is left for the planner to turn around: the
 -- bodies are fetched by range or by LATERAL ... OFFSET 0, everything else names its rows
 -- by key.
 --
--- Ids that lie close together, as those of most batches do, are read as one range of the
--- key: one descent into the index instead of one each. "Close" is four places per id.
+-- Ids that lie close together, as those of most batches do, are read and settled as one
+-- range of the key: one descent into the index instead of one each. "Close" is four
+-- places per id.
 --
 -- A receipt is (id, worker, read_ct). The functions that take receipts take them as three
 -- arrays, ids ascending and unique; a read_ct of -1 stands for "whichever, if it is this
@@ -198,14 +192,7 @@ $$;
 -- is not empty). The key is a number of ours, xor the queue's.
 CREATE FUNCTION pgqrs_enqueue_batch(_queue_id bigint, _payloads jsonb[], _delay interval DEFAULT NULL,
                                     OUT ids bigint[], OUT enqueued_at timestamptz, OUT vt timestamptz)
-LANGUAGE plpgsql
-SET search_path FROM CURRENT
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_sort = off
-SET jit = off
-AS $$
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(7737617083142869363 # _queue_id);
@@ -245,13 +232,7 @@ $$;
 
 -- The same for people and triggers: one message, the queue by its name.
 CREATE FUNCTION pgqrs_enqueue(_queue text, _payload jsonb, _delay interval DEFAULT NULL)
-RETURNS bigint LANGUAGE plpgsql
-SET search_path FROM CURRENT
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET jit = off
-AS $$
+RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     _queue_id bigint := (SELECT id FROM pgqrs_queues WHERE name = _queue);
 BEGIN
@@ -272,14 +253,7 @@ CREATE FUNCTION pgqrs_dequeue(_queue_id bigint, _worker bigint, _limit integer, 
                               _after bigint DEFAULT 0, _due boolean DEFAULT true)
 RETURNS TABLE (id bigint, enqueued_at timestamptz, vt timestamptz, read_ct integer, attempt integer,
                payload jsonb, due_at timestamptz)
-LANGUAGE plpgsql
-SET search_path FROM CURRENT
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_sort = off
-SET jit = off
-AS $$
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     _got integer := 0;
@@ -288,6 +262,10 @@ DECLARE
     _read_cts integer[];
     _attempts integer[];
 BEGIN
+    IF _limit IS NULL OR _limit < 1 THEN
+        RAISE EXCEPTION 'the limit is %, and must be at least 1', _limit
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     IF _due THEN
         RETURN QUERY
         WITH due AS (
@@ -355,16 +333,11 @@ BEGIN
 END
 $$;
 
--- Moves the end of the leases to _by from now; never to an earlier time than it was.
+-- Moves the end of the leases to _by from now; never to an earlier time than it was. Made
+-- once for many dequeues, if at all: always reads one by one.
 CREATE FUNCTION pgqrs_extend_visibility(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[],
                                         _by interval)
-RETURNS bigint[] LANGUAGE plpgsql
-SET search_path FROM CURRENT
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET jit = off
-AS $$
+RETURNS bigint[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     _changed bigint[];
@@ -372,7 +345,7 @@ BEGIN
     WITH held AS (
         UPDATE pgqrs_live SET vt = greatest(vt, statement_timestamp() + _by)
         WHERE queue_id = _queue_id AND id = ANY (_ids)
-          AND worker = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
+          AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
           AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
         RETURNING id
     )
@@ -381,8 +354,8 @@ BEGIN
 END
 $$;
 
--- Takes the rows that the receipts own out of pgqrs_live. For the four functions below,
--- with whose settings its statements are planned.
+-- Takes the rows that the receipts own out of pgqrs_live. Only for the four functions
+-- below, which put them somewhere else.
 CREATE FUNCTION pgqrs_take_owned(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[])
 RETURNS TABLE (id bigint, read_ct integer, attempt integer) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -392,14 +365,14 @@ BEGIN
         DELETE FROM pgqrs_live
         WHERE queue_id = _queue_id AND id BETWEEN _ids[1] AND _ids[cardinality(_ids)]
           AND id = (SELECT _ids)[width_bucket(id, (SELECT _ids))]
-          AND worker = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
+          AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
           AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
         RETURNING id, read_ct, attempt;
     ELSE
         RETURN QUERY
         DELETE FROM pgqrs_live
         WHERE queue_id = _queue_id AND id = ANY (_ids)
-          AND worker = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
+          AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
           AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
         RETURNING id, read_ct, attempt;
     END IF;
@@ -408,13 +381,7 @@ $$;
 
 -- Done, and kept: to pgqrs_done.
 CREATE FUNCTION pgqrs_archive(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[])
-RETURNS bigint[] LANGUAGE plpgsql
-SET search_path FROM CURRENT
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET jit = off
-AS $$
+RETURNS bigint[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     _changed bigint[];
@@ -432,13 +399,7 @@ $$;
 
 -- Done, and forgotten: state and body.
 CREATE FUNCTION pgqrs_delete(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[])
-RETURNS bigint[] LANGUAGE plpgsql
-SET search_path FROM CURRENT
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET jit = off
-AS $$
+RETURNS bigint[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     _changed bigint[];
@@ -458,13 +419,7 @@ $$;
 -- _charged is false the attempt is taken back as well: the work was never started.
 CREATE FUNCTION pgqrs_release(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[],
                               _delays interval[], _charged boolean[])
-RETURNS bigint[] LANGUAGE plpgsql
-SET search_path FROM CURRENT
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET jit = off
-AS $$
+RETURNS bigint[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     _changed bigint[];
@@ -485,13 +440,7 @@ $$;
 -- Given up: to pgqrs_dead, with the error of the same position.
 CREATE FUNCTION pgqrs_dead_letter(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[],
                                   _errors text[])
-RETURNS bigint[] LANGUAGE plpgsql
-SET search_path FROM CURRENT
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET jit = off
-AS $$
+RETURNS bigint[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     _changed bigint[];
@@ -509,3 +458,38 @@ $$;
 
 -- The version of all of the above; what a client checks before it works here.
 CREATE FUNCTION pgqrs_schema_version() RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT 1';
+
+-- The settings of the functions above. Consumers mostly start on an empty queue, and a
+-- plan made for an empty table (read it all, sort) is fatal at a million rows:
+--
+--   enable_seqscan, enable_bitmapscan off: walk the key; enable_sort off: in its order
+--   plan_cache_mode force_generic_plan: plan once per session, whatever the arguments
+--   max_parallel_workers_per_gather 0: a hundred rows are not worth a process, whatever
+--     the server believes of a range it knows no bounds of
+--   jit off: what is switched off above costs 1e10 on paper, and would be compiled
+--   search_path: the schema that this file was installed in, and nobody's temporary
+--     tables before it
+DO $$
+DECLARE
+    _function regprocedure;
+BEGIN
+    FOR _function IN
+        SELECT p.oid
+        FROM pg_proc p
+        JOIN pg_namespace n ON n.oid = p.pronamespace
+        JOIN pg_language l ON l.oid = p.prolang
+        WHERE n.nspname = current_schema() AND starts_with(p.proname, 'pgqrs_') AND l.lanname = 'plpgsql'
+    LOOP
+        EXECUTE format(
+            'ALTER FUNCTION %s
+                 SET search_path = %I, pg_temp
+                 SET plan_cache_mode = force_generic_plan
+                 SET enable_seqscan = off
+                 SET enable_bitmapscan = off
+                 SET enable_sort = off
+                 SET max_parallel_workers_per_gather = 0
+                 SET jit = off',
+            _function, current_schema());
+    END LOOP;
+END
+$$;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The baseline of RESULTS.md: the same work without the library. pgbench sends plain
-# statements of the same shape (no functions) over the same tables, enqueues in batches of
+# prepared statements (no functions) over the same tables, enqueues in batches of
 # 1,000, then dequeues 100 and archives them, on two connections. Payloads are read by the
 # server and not sent.
 #
@@ -45,7 +45,7 @@ WITH leased AS (
 )
 SELECT coalesce(max(id), 0) AS last, array_agg(id ORDER BY id) AS ids FROM read \gset
 WITH gone AS (
-    DELETE FROM pgqrs_live WHERE queue_id = 1 AND id = ANY (':ids'::bigint[]) AND worker = 7
+    DELETE FROM pgqrs_live WHERE queue_id = 1 AND id = ANY (:ids::bigint[]) AND worker = 7
     RETURNING id, read_ct, attempt
 ), done AS (
     INSERT INTO pgqrs_done (queue_id, id, read_ct, attempt) SELECT 1, id, read_ct, attempt FROM gone
@@ -57,7 +57,7 @@ SQL
 
 # transactions per second, times messages per transaction
 rate() { # script, clients, transactions per client, messages per transaction
-    "$PGBENCH" -n -D after=0 -f "$dir/$1.sql" -c "$2" -j "$2" -t "$3" "$dsn" 2>/dev/null |
+    "$PGBENCH" -M prepared -n -D after=0 -f "$dir/$1.sql" -c "$2" -j "$2" -t "$3" "$dsn" 2>/dev/null |
         awk -v per="$4" '/^tps/ { printf "%.0f", $3 * per }'
 }
 enqueued=$(rate enqueue 1 $((messages / 1000)) 1000)

@@ -57,6 +57,9 @@ impl Args {
                 _ => return Err(arg.unexpected()),
             }
         }
+        if args.messages == 0 || args.consumers == 0 || args.batch == 0 {
+            return Err("--messages, --consumers and --batch must be at least 1".into());
+        }
         Ok(args)
     }
 
@@ -184,7 +187,11 @@ fn drain(store: &PgStore, args: &Args, done: &AtomicUsize) -> pgqrs::Result<Time
         let began = Instant::now();
         let mut messages = consumer.dequeue_many(args.batch)?;
         if messages.is_empty() {
+            // Its time is mostly waiting, and so is in no figure.
             messages = consumer.poll(args.batch, Duration::from_millis(100))?;
+            if messages.is_empty() {
+                continue;
+            }
         } else {
             times.dequeue.push(millis(began));
         }

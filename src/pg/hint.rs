@@ -12,8 +12,9 @@
 //! A sweep that finds something moves the hint back with it, so that a large late batch is
 //! drained at full speed.
 //!
-//! Looking for scheduled messages that have come due costs more than nothing as well, so it
-//! is done with every sweep, when this process knows that one is due, and every so often.
+//! Looking for scheduled messages that have come due costs more than nothing as well, as it
+//! walks over those that are gone, so it is done with every sweep, when this process knows
+//! that one is due, and every so often, on a budget of its own.
 //!
 //! All of this is memory only; losing it costs one sweep.
 
@@ -30,8 +31,10 @@ const SWEEP_AT_LATEST: Duration = Duration::from_secs(60);
 /// third of the time of a consumer that polls an empty queue, at worst, and only where that
 /// many dead rows cannot be vacuumed.
 const QUICK: Duration = Duration::from_millis(100);
-/// How often to look for due messages of other processes while there is a backlog.
+/// How often to look for due messages of other processes while there is a backlog, ...
 const DUE_EVERY: Duration = Duration::from_millis(50);
+/// ... but after a look that took t, not before this many t.
+const DUE_SHARE: u32 = 4;
 
 /// One look into the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +70,10 @@ struct Hint {
     generation: u64,
     sweep_at: Instant,
     sweep_took: Duration,
+    /// When to look for due messages whatever is known of them.
     due_at: Instant,
+    /// When the next one comes due that this process knows of.
+    noted: Option<Instant>,
 }
 
 impl Hints {
@@ -80,6 +86,7 @@ impl Hints {
             sweep_at: now,
             sweep_took: Duration::ZERO,
             due_at: now,
+            noted: None,
         });
         if hint.sweep_at <= now {
             hint.sweep(now)
@@ -105,7 +112,7 @@ impl Hints {
             None
         } else if found.count == 0 && hint.sweep_took < QUICK && look.after != 0 {
             Some(hint.sweep(now))
-        } else if !look.due && (found.count == 0 || hint.due_at <= now) {
+        } else if !look.due && (found.count == 0 || hint.is_due(now)) {
             Some(hint.look(now, true))
         } else {
             None
@@ -122,7 +129,7 @@ impl Hints {
     /// Notes that a scheduled message comes due at `at`.
     pub(super) fn due_at(&self, queue_id: i64, at: Option<Instant>) {
         if let (Some(at), Some(hint)) = (at, self.lock().get_mut(&queue_id)) {
-            hint.due_at = hint.due_at.min(at);
+            hint.noted = Some(hint.noted.map_or(at, |noted| noted.min(at)));
         }
     }
 
@@ -142,24 +149,34 @@ impl Hint {
         self.sweep_at = now + SWEEP_AT_LATEST;
         Look {
             after: 0,
-            due: true,
-            generation: self.generation,
+            ..self.look(now, true)
         }
     }
 
     fn look(&mut self, now: Instant, due: bool) -> Look {
+        let due = due || self.is_due(now);
+        if due {
+            // One thread looks, as above.
+            self.due_at = now + DUE_EVERY;
+            self.noted = self.noted.filter(|noted| *noted > now);
+        }
         Look {
             after: self.after,
-            due: due || self.due_at <= now,
+            due,
             generation: self.generation,
         }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.due_at <= now || self.noted.is_some_and(|noted| noted <= now)
     }
 
     fn learn(&mut self, look: Look, found: Found, limit: usize, (took, now): (Duration, Instant)) {
         if look.due {
             // A full answer may have left some.
             let more = found.due >= limit;
-            self.due_at = if more { now } else { now + DUE_EVERY };
+            let wait = DUE_EVERY.max(took * DUE_SHARE).min(SWEEP_AT_LATEST);
+            self.due_at = if more { now } else { now + wait };
         }
         let whole = found.count < limit;
         if look.after == 0 {
@@ -298,6 +315,29 @@ mod tests {
         assert!(!looker.first().due);
         let soon = looker.now + Duration::from_millis(10);
         looker.hints.due_at(QUEUE, Some(soon));
+        assert!(!looker.first().due);
+        looker.now = soon;
+        assert!(looker.first().due);
+    }
+    #[test]
+    fn slow_looks_for_due_messages_are_made_less_often() {
+        let mut looker = Looker::new();
+        let sweep = looker.first();
+        looker.took(100, sweep, found(10, 17));
+        looker.now += Duration::from_millis(399);
+        assert!(!looker.first().due);
+        looker.now += Duration::from_millis(1);
+        assert!(looker.first().due);
+        assert!(!looker.first().due, "one thread looks at a time");
+    }
+
+    #[test]
+    fn a_message_that_comes_due_after_a_look_is_not_forgotten_by_it() {
+        let mut looker = Looker::new();
+        let sweep = looker.first();
+        let soon = looker.now + Duration::from_millis(110);
+        looker.hints.due_at(QUEUE, Some(soon));
+        looker.took(100, sweep, found(10, 17));
         assert!(!looker.first().due);
         looker.now = soon;
         assert!(looker.first().due);

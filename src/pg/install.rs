@@ -48,7 +48,11 @@ impl PgStore {
         })?;
         match found {
             Installed::Nothing => Ok(()),
-            Installed::Version(version) => judge(version, &self.inner.database.texts().schema),
+            Installed::Version(version) => judge(
+                version,
+                &self.inner.database.texts().schema,
+                ", and knows no way from there",
+            ),
         }
     }
 
@@ -59,7 +63,7 @@ impl PgStore {
             db.atomically(|db| self.installed(db))
         })?;
         match found {
-            Installed::Version(version) => judge(version, schema),
+            Installed::Version(version) => judge(version, schema, ": run PgStore::install()"),
             Installed::Nothing => Err(Error::new(
                 ErrorKind::Schema,
                 format!("pgqrs is not installed in schema {schema}: run PgStore::install()"),
@@ -89,7 +93,8 @@ impl PgStore {
     }
 }
 
-fn judge(version: i32, schema: &str) -> Result<()> {
+/// `if_older`: what to say of an older version.
+fn judge(version: i32, schema: &str, if_older: &str) -> Result<()> {
     let text = match version {
         SCHEMA_VERSION => return Ok(()),
         newer if newer > SCHEMA_VERSION => format!(
@@ -98,7 +103,7 @@ fn judge(version: i32, schema: &str) -> Result<()> {
         ),
         older => format!(
             "schema {schema} has version {older} of pgqrs, older than the {SCHEMA_VERSION} that \
-             this program needs: run PgStore::install() of this version"
+             this program needs{if_older}"
         ),
     };
     Err(Error::new(ErrorKind::Schema, text))

@@ -300,22 +300,28 @@ impl Store for PgStore {
         receipts: &[Receipt],
         by: Duration,
     ) -> Result<Vec<bool>> {
+        if receipts.is_empty() {
+            return Ok(Vec::new());
+        }
         let by = span_micros(by);
         let plan = Plan::for_receipts(receipts);
         // Twice is harmless; that the second time extends a little further is, too.
         self.call("extend leases", Repeat::Harmless, |db| {
             match plan.statements() {
-                0 | 1 => plan.extend(db, queue_id, receipts, by),
+                1 => plan.extend(db, queue_id, receipts, by),
                 _ => db.atomically(|db| plan.extend(db, queue_id, receipts, by)),
             }
         })
     }
 
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
+        if settlements.is_empty() {
+            return Ok(Vec::new());
+        }
         let plan = Plan::for_settlements(settlements);
         let answers = self.call("settle messages", Repeat::IfUnexecuted, |db| {
             match plan.statements() {
-                0 | 1 => plan.settle(db, queue_id, settlements),
+                1 => plan.settle(db, queue_id, settlements),
                 _ => db.atomically(|db| plan.settle(db, queue_id, settlements)),
             }
         })?;

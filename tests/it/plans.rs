@@ -116,7 +116,7 @@ fn check(call: &str, plans: &[Plan]) {
         for (node, table, index) in &nodes {
             let wrong = matches!(
                 node.as_str(),
-                "Seq Scan" | "Bitmap Heap Scan" | "Sort" | "Hash Join" | "Merge Join"
+                "Seq Scan" | "Bitmap Heap Scan" | "Sort" | "Hash Join" | "Merge Join" | "Gather"
             );
             assert!(
                 !wrong,
@@ -262,6 +262,28 @@ fn plans_on_analyzed_tables_are_good() {
     fill(&mut client);
     client.batch_execute("ANALYZE").unwrap();
     calls(&mut Explained::new(&pg), 1_000, check);
+}
+
+/// The server guesses that a range of unknown bounds holds a two-hundredth of the table,
+/// and starts processes for that much.
+#[test]
+fn plans_on_a_huge_table_are_good() {
+    let (pg, mut client) = queue_without_autovacuum();
+    fill(&mut client);
+    client.batch_execute("ANALYZE").unwrap();
+    // As if each page held a thousand times as much.
+    let sql = "UPDATE pg_class SET reltuples = reltuples * 1000
+               WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)";
+    client.execute(sql, &[&pg.schema.name()]).unwrap();
+    let mut session = Explained::new(&pg);
+    session
+        .client
+        .batch_execute(
+            "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
+             SET min_parallel_index_scan_size = 0; SET min_parallel_table_scan_size = 0",
+        )
+        .unwrap();
+    calls(&mut session, 1_000, check);
 }
 
 #[test]

@@ -106,19 +106,19 @@ fn a_newer_and_an_older_schema_are_refused() {
             ))
             .unwrap();
     };
-    for (version, says) in [
-        (
-            SCHEMA_VERSION + 1,
-            "newer than the 1 that this program knows: update the program",
-        ),
-        (
-            SCHEMA_VERSION - 1,
-            "older than the 1 that this program needs: run PgStore::install()",
-        ),
+    let newer = "newer than the 1 that this program knows: update the program";
+    let older = "older than the 1 that this program needs: run PgStore::install()";
+    let too_old = "older than the 1 that this program needs, and knows no way from there";
+    for (version, says, install_says) in [
+        (SCHEMA_VERSION + 1, newer, newer),
+        (SCHEMA_VERSION - 1, older, too_old),
     ] {
         set_version(version);
         let store = store_in(&pg.schema); // has not looked at the version yet
-        for error in [store.queues().unwrap_err(), store.install().unwrap_err()] {
+        for (error, says) in [
+            (store.queues().unwrap_err(), says),
+            (store.install().unwrap_err(), install_says),
+        ] {
             assert_eq!(error.kind(), ErrorKind::Schema);
             assert!(error.to_string().contains(says), "{error}");
         }
@@ -157,14 +157,74 @@ fn psql_installs_the_same() {
     let psql = Command::new("psql")
         .args([by_psql.dsn(), "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.sql"))
-        .env("PGOPTIONS", format!("-c search_path={name}"))
+        .env("PGOPTIONS", format!("-c search_path=\"$user\",{name}"))
         .output();
     match psql {
         Ok(output) => assert!(output.status.success(), "{output:?}"),
         Err(_) => client.batch_execute(SCHEMA).unwrap(),
     }
     assert_eq!(objects(&by_psql), objects(&by_store.schema));
+    for schema in [&by_psql, &by_store.schema] {
+        let mut settings = settings_of_functions(schema);
+        settings.dedup();
+        let expected = format!(
+            "search_path={}, pg_temp;plan_cache_mode=force_generic_plan;enable_seqscan=off;\
+             enable_bitmapscan=off;enable_sort=off;max_parallel_workers_per_gather=0;jit=off",
+            schema.name()
+        );
+        assert_eq!(settings, [expected]);
+    }
     works(&store_in(&by_psql));
+}
+
+/// What each of the PL/pgSQL functions has after SET.
+fn settings_of_functions(schema: &Schema) -> Vec<String> {
+    let rows = schema.connect().query(
+        "SELECT array_to_string(p.proconfig, ';')
+         FROM pg_proc p JOIN pg_language l ON l.oid = prolang JOIN pg_namespace n ON n.oid = pronamespace
+         WHERE l.lanname = 'plpgsql' AND n.nspname = $1",
+        &[&schema.name()],
+    );
+    rows.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// The functions find their own tables, whatever the caller's are called.
+#[test]
+fn tables_of_the_callers_do_not_get_in_the_way_of_the_functions() {
+    let pg = Pg::with_tasks();
+    let mut client = pg.client();
+    client
+        .batch_execute("CREATE TEMPORARY TABLE pgqrs_queues (id bigint, name text)")
+        .unwrap();
+    let schema = pg.schema.name();
+    let sql = format!("SELECT \"{schema}\".pgqrs_enqueue('tasks', '1')");
+    client.query_one(&sql, &[]).unwrap();
+    assert_eq!(pg.store.counts("tasks").unwrap().ready, 1);
+}
+
+/// What the library never sends, and a hand at psql may.
+#[test]
+fn what_a_careless_hand_sends_is_refused_or_changes_nothing() {
+    let pg = Pg::with_tasks();
+    let mut client = pg.client();
+    let message = Producer::new(&pg.store, "tasks")
+        .unwrap()
+        .enqueue("a")
+        .unwrap();
+    for limit in ["NULL", "0", "-1"] {
+        let sql = format!("SELECT * FROM pgqrs_dequeue(1, 7, {limit}, '1 hour')");
+        let error = client.query(&sql, &[]).unwrap_err();
+        let said = error.as_db_error().unwrap().message();
+        assert!(said.contains("must be at least 1"), "{said}");
+    }
+    // Nobody's worker is nobody: this message was not dequeued.
+    let sql = format!(
+        "SELECT pgqrs_archive(1, '{{{}}}', '{{0}}', '{{-1}}')",
+        message.id
+    );
+    let changed: Option<Vec<i64>> = client.query_one(&sql, &[]).unwrap().get(0);
+    assert_eq!(changed, None);
+    assert_eq!(pg.store.counts("tasks").unwrap().ready, 1);
 }
 
 #[test]
