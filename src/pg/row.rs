@@ -1,7 +1,8 @@
 //! Between rows and the library's types.
 
+use bytes::BytesMut;
 use postgres::Row;
-use postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use serde_json::Value;
 use time::OffsetDateTime;
 

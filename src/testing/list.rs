@@ -142,6 +142,11 @@ macro_rules! __conformance_cases {
                 a_receipt_without_a_worker_owns_nothing,
                 receipts_come_in_every_form,
             ];
+            apart: [
+                the_fence_holds_for_neighbours_and_messages_far_apart,
+                neighbours_and_messages_far_apart_come_with_their_own_counts,
+                neighbours_and_messages_far_apart_are_settled_each_in_its_own_way,
+            ];
             counts: [
                 each_state_is_counted,
                 time_makes_messages_ready,

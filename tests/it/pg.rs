@@ -16,6 +16,10 @@ const ADVANCE: &str = "
          scheduled AS (UPDATE pgqrs_scheduled SET vt = vt - span FROM span)
     UPDATE pgqrs_messages SET enqueued_at = enqueued_at - span FROM span";
 
+/// A statement that waits for this long waits for what will not come: then its test fails
+/// instead of hanging.
+const STUCK: Duration = Duration::from_secs(60);
+
 /// An installed store in a schema that is dropped with it.
 pub(crate) struct Pg {
     pub(crate) store: PgStore,
@@ -39,7 +43,9 @@ impl Pg {
         schema: Schema,
         set: impl FnOnce(PgStoreBuilder) -> PgStoreBuilder,
     ) -> Self {
-        let builder = PgStore::builder(schema.dsn()).schema(schema.name());
+        let builder = PgStore::builder(schema.dsn())
+            .schema(schema.name())
+            .statement_timeout(Some(STUCK));
         let builder = set(builder);
         let store = builder.clone().build().unwrap();
         store.install().unwrap();

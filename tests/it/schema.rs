@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::thread;
 
-use pgqrs::{Consumer, ErrorKind, PgStore, Producer, SCHEMA, SCHEMA_VERSION, Store};
+use pgqrs::{
+    Consumer, ErrorKind, Outcome, PgStore, Producer, SCHEMA, SCHEMA_VERSION, Settlement, Store,
+};
 
 use crate::pg::Pg;
 use crate::support::Schema;
@@ -323,4 +325,27 @@ fn workers_that_were_not_seen_for_a_day_are_forgotten() {
     let ids: Vec<i64> = pg.value("SELECT array_agg(id ORDER BY id) FROM pgqrs_workers");
     assert_eq!(ids.len(), 2);
     assert!(ids.contains(&old.worker()) && !ids.contains(&gone.worker()));
+}
+
+/// One statement writes the reasons of a whole batch.
+#[test]
+fn each_dead_letter_keeps_its_own_reason() {
+    let pg = Pg::with_tasks();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    let consumer = Consumer::new(&pg.store, "tasks").unwrap();
+    producer.batch_enqueue(0..60).unwrap();
+    let held = consumer.dequeue().unwrap();
+    // Neighbours, and messages far apart.
+    for chosen in [[0, 1, 2], [20, 40, 59]] {
+        let settlements = chosen.map(|at: usize| Settlement {
+            receipt: (&held[at]).into(),
+            outcome: Outcome::DeadLetter(format!("reason {at}")),
+        });
+        let settled = pg.store.settle(held[0].queue_id, &settlements);
+        assert_eq!(settled.unwrap(), [true; 3]);
+    }
+    let wrong: i64 = pg
+        .value("SELECT count(*) FROM pgqrs_dead_letters WHERE error <> 'reason ' || payload::text");
+    assert_eq!(wrong, 0);
+    assert_eq!(pg.store.counts("tasks").unwrap().dead, 6);
 }

@@ -1,6 +1,7 @@
 //! The cases: each a function that returns if the store keeps the promise in its name, and
 //! panics if not.
 
+mod apart;
 mod batch;
 mod concurrency;
 mod counts;
