@@ -183,6 +183,62 @@ CREATE FUNCTION pgqrs_close(_ids bigint[]) RETURNS boolean LANGUAGE sql IMMUTABL
     SELECT _ids[cardinality(_ids)]::float8 - _ids[1] < 4 * cardinality(_ids) -- float8: no overflow
 $$;
 
+-- Waiting. NOTIFY takes a lock that the whole database shares until the transaction has
+-- ended, flush included, so nobody is notified unless somebody waits. A waiting session says
+-- so by an advisory lock, shared by all who wait for that queue (pgqrs_wait): no row is
+-- written, and nothing is left behind when it dies. Whoever makes a message ready tries to
+-- get that lock alone, and gives it back at once if it could: then nobody waits.
+--
+-- Nobody is overlooked. Who enqueues holds the queue's other lock (of pgqrs_enqueue_batch)
+-- from before this question until its commit; who begins to wait first takes the one, and
+-- then asks for the other: so either is seen by the other.
+
+-- What stands for waiting on a queue, of this schema and no other.
+CREATE FUNCTION pgqrs_wait_key(_queue_id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT ('pgqrs_queues'::regclass::oid::bigint << 32) # _queue_id
+$$;
+
+CREATE FUNCTION pgqrs_channel(_queue_id bigint) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT 'pgqrs_' || 'pgqrs_queues'::regclass::oid::text || '_' || _queue_id::text
+$$;
+
+CREATE FUNCTION pgqrs_is_waited_for(_queue_id bigint) RETURNS boolean LANGUAGE sql AS $$
+    SELECT CASE WHEN pg_try_advisory_lock(pgqrs_wait_key(_queue_id))
+                THEN NOT pg_advisory_unlock(pgqrs_wait_key(_queue_id)) ELSE true END
+$$;
+
+-- What is to come: in how long the next scheduled message is due, and whether a
+-- transaction is open that may have enqueued before it could know that anybody waits.
+CREATE FUNCTION pgqrs_upcoming(_queue_id bigint, OUT due_in interval, OUT unsure boolean)
+LANGUAGE plpgsql AS $$
+BEGIN
+    unsure := NOT pg_try_advisory_xact_lock(7737617083142869363 # _queue_id);
+    due_in := (SELECT vt FROM pgqrs_scheduled
+               WHERE queue_id = _queue_id AND vt > statement_timestamp()
+               ORDER BY queue_id, vt LIMIT 1) - clock_timestamp();
+END
+$$;
+
+-- Has this session notified of what becomes ready in the queue, on the channel that is
+-- returned. The payload: in how many microseconds it is due, 0 for ready.
+CREATE FUNCTION pgqrs_wait(_queue_id bigint, OUT channel text, OUT due_in interval, OUT unsure boolean)
+LANGUAGE plpgsql AS $$
+BEGIN
+    channel := pgqrs_channel(_queue_id);
+    EXECUTE format('LISTEN %I', channel);
+    PERFORM pg_advisory_lock_shared(pgqrs_wait_key(_queue_id));
+    SELECT u.due_in, u.unsure INTO pgqrs_wait.due_in, pgqrs_wait.unsure FROM pgqrs_upcoming(_queue_id) u;
+END
+$$;
+
+-- The opposite.
+CREATE FUNCTION pgqrs_wait_no_more(_queue_id bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_unlock_shared(pgqrs_wait_key(_queue_id));
+    EXECUTE format('UNLISTEN %I', pgqrs_channel(_queue_id));
+END
+$$;
+
 -- Stores the payloads in order and makes them ready, or due after _delay if that is
 -- given. An unknown queue is an error (SQLSTATE PQ001).
 --
@@ -226,6 +282,10 @@ BEGIN
             SELECT _queue_id, pgqrs_enqueue_batch.vt, id FROM body
         )
         SELECT array_agg(id) INTO pgqrs_enqueue_batch.ids FROM body;
+    END IF;
+    IF pgqrs_is_waited_for(_queue_id) THEN
+        PERFORM pg_notify(pgqrs_channel(_queue_id),
+                          greatest(extract(epoch FROM vt - enqueued_at) * 1e6, 0)::bigint::text);
     END IF;
 END
 $$;
@@ -433,6 +493,11 @@ BEGIN
         RETURNING id
     )
     SELECT array_agg(id) INTO _changed FROM back;
+    IF _changed IS NOT NULL AND pgqrs_is_waited_for(_queue_id) THEN
+        PERFORM pg_notify(pgqrs_channel(_queue_id),
+                          greatest(extract(epoch FROM (SELECT min(delay) FROM unnest(_delays) AS delay)) * 1e6, 0)
+                              ::bigint::text);
+    END IF;
     RETURN _changed;
 END
 $$;

@@ -58,14 +58,18 @@
 //! - `postgres` (default): [`PgStore`].
 //! - `testing`: the conformance suite, to run on a store of your own.
 
+mod bell;
 mod consumer;
 mod error;
+mod event;
 mod message;
 mod mock;
 #[cfg(feature = "postgres")]
 mod pg;
+mod pool;
 mod producer;
 mod queue;
+mod retry;
 mod settings;
 mod span;
 mod stop;
@@ -73,18 +77,24 @@ mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use crate::bell::Bell;
 pub use crate::consumer::{Consumer, ConsumerBuilder, Messages};
 pub use crate::error::{Error, ErrorKind, Result};
+pub use crate::event::{Counters, Delivery, Events, Report};
 pub use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
 pub use crate::mock::{Call, MockStore, MockStoreBuilder, MockTransaction};
 #[cfg(feature = "postgres")]
 pub use crate::pg::{PgStore, PgStoreBuilder, SCHEMA, SCHEMA_VERSION};
+pub use crate::pool::{
+    Batch, Context, Failure, FromMessage, Handled, WorkerPool, WorkerPoolBuilder,
+};
 pub use crate::producer::Producer;
 pub use crate::queue::{Counts, IfNotEmpty, Queue, State};
+pub use crate::retry::RetryPolicy;
 pub use crate::settings::Settings;
 pub use crate::span::{MAX_SPAN, span_micros};
 pub use crate::stop::StopHandle;
-pub use crate::store::{Dequeue, Store, Transactional};
+pub use crate::store::{Dequeue, Store, Transactional, Wakeups};
 
 // The crates whose types stand in signatures, in the versions that fit.
 #[cfg(feature = "postgres")]

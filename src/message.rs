@@ -38,6 +38,9 @@ pub struct Message {
     /// How often it was dequeued to be worked on: as `read_ct`, less the deliveries that
     /// were [released](crate::Consumer::release) unstarted. What retries are counted by.
     pub attempt: i32,
+    /// Whether the delivery before this one ended by its lease running out: its consumer
+    /// crashed, or was too slow. Always `false` but on a message out of a dequeue.
+    pub lapsed: bool,
     /// Who holds the lease; `None` on a message that nobody has dequeued.
     pub worker: Option<i64>,
 }

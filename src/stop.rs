@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
-/// Tells a consumer to stop: [`poll`](crate::Consumer::poll) returns, and
-/// [`iter`](crate::Consumer::iter) ends.
+/// Tells a consumer or a pool to stop: [`Consumer::poll`](crate::Consumer::poll) returns,
+/// [`Consumer::iter`](crate::Consumer::iter) ends, a [`WorkerPool`](crate::WorkerPool)
+/// starts nothing any more.
 ///
-/// Clones mean the same consumer and can be sent to other threads, for example to a signal
-/// handler's. There is no way back: a consumer that goes on is a new one.
+/// Clones are the same handle and can be sent to other threads, for example to a signal
+/// handler's. There is no way back: who goes on is a new consumer, or a new pool.
 ///
 /// # Examples
 ///
@@ -33,7 +34,10 @@ pub struct StopHandle {
 }
 
 impl StopHandle {
-    pub(crate) fn new() -> Self {
+    /// Makes a handle that nobody listens to yet; for
+    /// [`WorkerPoolBuilder::stop_handle`](crate::WorkerPoolBuilder::stop_handle).
+    #[must_use]
+    pub fn new() -> Self {
         let (sender, stopped) = bounded(0);
         Self {
             running: Arc::new(Mutex::new(Some(sender))),
@@ -41,7 +45,7 @@ impl StopHandle {
         }
     }
 
-    /// Asks the consumer to stop; does not wait for it. More than once is fine.
+    /// Asks for the stop; does not wait for it. More than once is fine.
     pub fn stop(&self) {
         self.running
             .lock()
@@ -58,5 +62,16 @@ impl StopHandle {
     /// Waits for the stop, but at most this long; returns whether it came.
     pub(crate) fn wait(&self, at_most: Duration) -> bool {
         self.stopped.recv_timeout(at_most) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    /// Disconnects when the stop comes, and never receives anything.
+    pub(crate) fn stopped(&self) -> &Receiver<Infallible> {
+        &self.stopped
+    }
+}
+
+impl Default for StopHandle {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bell::Bell;
 use crate::error::Result;
 use crate::message::{Message, NewMessage, Receipt, Settlement};
 use crate::queue::{Counts, IfNotEmpty, Queue, State};
@@ -147,6 +148,30 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`Unavailable`](crate::ErrorKind::Unavailable),
     /// [`FateUnknown`](crate::ErrorKind::FateUnknown).
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>>;
+
+    /// Has bells rung when messages become ready, one for each of these queues; `None` if the
+    /// store has no means to tell, and its consumers are to poll.
+    ///
+    /// Returns at once; what it takes (a connection, say) is made ready behind the scenes and
+    /// made again when it breaks. Dropping the [`Wakeups`] ends it.
+    fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
+        drop(bells);
+        None
+    }
+}
+
+/// What a store rings a consumer's bells with; see [`Store::wakeups`].
+pub trait Wakeups: fmt::Debug + Send + Sync {
+    /// Says that the consumer of this queue found nothing and is about to sleep.
+    ///
+    /// `true`: it is armed, and can sleep: from the moment when it came to be armed, at which
+    /// its bell rang, the bell rings for whatever becomes ready. `false`: not yet; the bell
+    /// will ring when it is, for one more look. If it never rings, polling has to do.
+    fn arm(&self, queue_id: i64) -> bool;
+
+    /// Says that the consumer of this queue is busy: nobody needs to wake it until it says
+    /// otherwise.
+    fn disarm(&self, queue_id: i64);
 }
 
 /// A store that can also work inside a transaction which the caller owns, of type `Tx`.
@@ -260,6 +285,9 @@ macro_rules! forward {
             }
             fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
                 (**self).settle(queue_id, settlements)
+            }
+            fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
+                (**self).wakeups(bells)
             }
         }
 

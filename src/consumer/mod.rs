@@ -184,6 +184,17 @@ impl<S: Store> Consumer<S> {
         self.stop.clone()
     }
 
+    /// What a pool needs that takes the consumer's place.
+    pub(crate) fn into_parts(self) -> (S, Queue, i64, Settings, StopHandle) {
+        (
+            self.store,
+            self.queue,
+            self.worker,
+            self.settings,
+            self.stop,
+        )
+    }
+
     /// The pause before the next look: consumers that started together drift apart.
     fn pause(&self) -> Duration {
         let interval = self.settings.poll_interval;

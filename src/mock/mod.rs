@@ -5,6 +5,7 @@ mod builder;
 mod fault;
 mod shelf;
 mod tx;
+mod wake;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,15 +14,17 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::bell::Bell;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
 use crate::queue::{Counts, IfNotEmpty, Queue, State};
 use crate::settings::Settings;
 use crate::span::span_micros;
-use crate::store::{Dequeue, Store};
+use crate::store::{Dequeue, Store, Wakeups};
 
 use self::fault::{Faults, answer};
 use self::shelf::Shelf;
+use self::wake::Ringing;
 
 pub use self::builder::MockStoreBuilder;
 pub use self::fault::Call;
@@ -72,6 +75,7 @@ struct Inner {
     last_worker: i64,
     last_message: i64,
     faults: Faults,
+    ringing: Ringing,
 }
 
 impl MockStore {
@@ -93,6 +97,7 @@ impl MockStore {
                 last_worker: 0,
                 last_message: 0,
                 faults: Faults::default(),
+                ringing: Ringing::default(),
             })),
         }
     }
@@ -109,6 +114,7 @@ impl MockStore {
     pub fn advance(&self, by: Duration) {
         let mut inner = self.lock();
         inner.now = inner.after(by);
+        inner.ringing.ring_all();
     }
 
     /// Makes the next call of this sort fail with an error of this kind, once. Several
@@ -266,6 +272,7 @@ impl Inner {
                     vt,
                     read_ct: 0,
                     attempt: 0,
+                    lapsed: false,
                     worker: None,
                 }
             })
@@ -363,6 +370,7 @@ impl Store for MockStore {
         inner.shelf(queue_id)?;
         let stored = inner.number(queue_id, messages, delay);
         inner.shelf(queue_id)?.put(&stored, delay.is_some());
+        inner.ringing.ring(queue_id);
         answer(fault, stored)
     }
 
@@ -409,7 +417,12 @@ impl Store for MockStore {
             .zip(due)
             .map(|(settlement, due)| shelf.settle(settlement, due))
             .collect();
+        inner.ringing.ring(queue_id);
         answer(fault, answers)
+    }
+
+    fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
+        Some(Box::new(self.ringing(bells)))
     }
 }
 

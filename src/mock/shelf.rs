@@ -93,20 +93,23 @@ impl Shelf {
         {
             due.push((entry.key().1, lease(entry.remove())));
         }
-        let mut ids: Vec<i64> = due.iter().map(|(id, _)| *id).collect();
+        let mut leased: Vec<(i64, bool)> = due.iter().map(|(id, _)| (*id, false)).collect();
         for (id, delivery) in &mut self.live {
-            if ids.len() == dequeue.limit {
+            if leased.len() == dequeue.limit {
                 break;
             }
             if delivery.vt <= now && !self.locked.contains(id) {
+                // Whatever ended a delivery on purpose took the message out of `live`.
+                leased.push((*id, delivery.read_ct > 0));
                 *delivery = lease(*delivery);
-                ids.push(*id);
             }
         }
         self.live.extend(due);
-        ids.iter()
-            .filter_map(|id| self.message(*id, self.live.get(id)?))
-            .collect()
+        let message = |(id, lapsed)| {
+            let message = self.message(id, self.live.get(&id)?)?;
+            Some(Message { lapsed, ..message })
+        };
+        leased.into_iter().filter_map(message).collect()
     }
 
     pub(super) fn extend(&mut self, receipt: &Receipt, until: OffsetDateTime) -> bool {
@@ -235,6 +238,7 @@ impl Shelf {
             vt: delivery.vt,
             read_ct: delivery.read_ct,
             attempt: delivery.attempt,
+            lapsed: false,
             worker: delivery.worker,
         })
     }

@@ -80,6 +80,7 @@ impl MockTransaction {
                     shelf.put(&messages, scheduled);
                 }
             }
+            inner.ringing.ring(queue_id);
         }
         for Settled {
             queue_id,
@@ -93,6 +94,7 @@ impl MockTransaction {
                     shelf.settle(&settlement, due);
                 }
             }
+            inner.ringing.ring(queue_id);
         }
     }
 

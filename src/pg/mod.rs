@@ -5,6 +5,7 @@ mod dequeue;
 mod fault;
 mod hint;
 mod install;
+mod listen;
 mod pool;
 mod row;
 mod sql;
@@ -17,14 +18,16 @@ use std::time::{Duration, Instant};
 
 use postgres::Row;
 
+use crate::bell::Bell;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
 use crate::queue::{Counts, IfNotEmpty, Queue, State};
 use crate::settings::Settings;
 use crate::span::span_micros;
-use crate::store::{Dequeue, Store};
+use crate::store::{Dequeue, Store, Wakeups};
 
 use self::hint::Hints;
+use self::listen::Listening;
 use self::pool::{Database, Repeat, Run};
 use self::row::{Plan, Stored};
 use self::sql::Statement;
@@ -333,6 +336,16 @@ impl Store for PgStore {
             self.note_scheduled(queue_id, soonest);
         }
         Ok(answers)
+    }
+
+    /// By LISTEN and NOTIFY, on a connection of its own besides the pool. Where nothing is to
+    /// stay on a connection (see [`PgStoreBuilder::prepared_statements`]), there is none.
+    fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
+        if !self.inner.database.texts().keeps_sessions() {
+            return None;
+        }
+        let listening = Listening::start(self.clone(), bells)?;
+        Some(Box::new(listening))
     }
 }
 

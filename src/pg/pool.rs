@@ -80,6 +80,11 @@ impl Texts {
         }
     }
 
+    /// Whether what is done to a session stays with it.
+    pub(super) fn keeps_sessions(&self) -> bool {
+        self.prepare
+    }
+
     pub(super) fn text(&self, statement: Statement) -> &str {
         &self.texts[statement as usize]
     }
@@ -179,6 +184,8 @@ pub(super) enum Repeat {
 /// The database, as the store sees it: calls that survive dead connections.
 pub(super) struct Database {
     connections: Box<dyn Connections>,
+    /// Opens a connection that is not the pool's.
+    open_lone: Box<dyn Fn() -> Result<Client, postgres::Error> + Send + Sync>,
     suspicion: Arc<Suspicion>,
     texts: Texts,
 }
@@ -206,9 +213,11 @@ impl Database {
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
         let suspicion = Arc::new(Suspicion::none());
+        let on_connect = sql::on_connect(texts.prepare, settings.statement_timeout);
+        let lone = PostgresConnectionManager::new(config.clone(), tls.clone());
         let manager = Manager {
             inner: PostgresConnectionManager::new(config, tls),
-            on_connect: sql::on_connect(texts.prepare, settings.statement_timeout),
+            on_connect,
             suspicion: Arc::clone(&suspicion),
         };
         manager.connect().map_err(fault::cannot_connect)?;
@@ -219,9 +228,15 @@ impl Database {
             .build_unchecked(manager);
         Ok(Self {
             connections: Box::new(pool),
+            open_lone: Box::new(move || lone.connect()),
             suspicion,
             texts,
         })
+    }
+
+    /// Opens a connection of the caller's own, besides the pool.
+    pub(super) fn lone_client(&self) -> Result<Client, postgres::Error> {
+        (self.open_lone)()
     }
 
     pub(super) fn texts(&self) -> &Texts {

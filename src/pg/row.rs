@@ -62,6 +62,8 @@ impl Leased {
             Ok(payload) => (payload, None),
             Err(why) => (Value::Null, Some(why)),
         };
+        let due_at: Option<OffsetDateTime> = row.try_get(6)?;
+        let read_ct = row.try_get(3)?;
         Ok(Self {
             message: Message {
                 id: row.try_get(0)?,
@@ -69,11 +71,13 @@ impl Leased {
                 payload,
                 enqueued_at: row.try_get(1)?,
                 vt: row.try_get(2)?,
-                read_ct: row.try_get(3)?,
+                read_ct,
                 attempt: row.try_get(4)?,
+                // Whatever ended a delivery on purpose took the row out of pgqrs_live.
+                lapsed: due_at.is_none() && read_ct > 1,
                 worker: Some(worker),
             },
-            due_at: row.try_get(6)?,
+            due_at,
             unreadable,
         })
     }
@@ -139,6 +143,7 @@ impl Stored {
                 vt,
                 read_ct: 0,
                 attempt: 0,
+                lapsed: false,
                 worker: None,
             })
             .collect()

@@ -148,12 +148,31 @@ statements! {
         SELECT :schema.pgqrs_release($1, $2, $3, $4,
             ARRAY(SELECT us * interval '1 microsecond' FROM unnest($5) AS us), $6)";
 
+    /// Begins to wait; see pgqrs_wait in schema.sql. Microseconds until the next message is due.
+    Wait(INT8) = "
+        SELECT channel, (extract(epoch FROM due_in) * 1e6)::int8, unsure FROM :schema.pgqrs_wait($1)";
+
+    /// Looks ahead while waiting; the channel stands for itself, as no row needs it.
+    Upcoming(INT8) = "
+        SELECT NULL::text, (extract(epoch FROM due_in) * 1e6)::int8, unsure
+        FROM :schema.pgqrs_upcoming($1)";
+
+    /// Ends the waiting.
+    WaitNoMore(INT8) = "SELECT :schema.pgqrs_wait_no_more($1)";
+
+    /// Says something to whoever listens for [`LISTEN_HELLO`].
+    Hello(TEXT) = "SELECT pg_notify('pgqrs_hello', $1)";
+
     /// queue, ids, workers, read_cts, reasons.
     DeadLetter(INT8, INT8_ARRAY, INT8_ARRAY, INT4_ARRAY, TEXT_ARRAY) = "
         SELECT :schema.pgqrs_dead_letter($1, $2, $3, $4, $5)";
 }
 
 // Statements without parameters that are never prepared: transactions and installing.
+
+/// Tries whether this session hears at all: behind a pooler it does not.
+pub(crate) const LISTEN_HELLO: &str = "LISTEN pgqrs_hello";
+pub(crate) const UNLISTEN_HELLO: &str = "UNLISTEN pgqrs_hello";
 
 pub(crate) const BEGIN: &str = "BEGIN";
 pub(crate) const COMMIT: &str = "COMMIT";

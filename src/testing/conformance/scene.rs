@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::testing::Harness;
 use crate::{
-    Consumer, ConsumerBuilder, Counts, Dequeue, ErrorKind, IfNotEmpty, Message, NewMessage,
-    Producer, Queue, Receipt, Result, Settings, Settlement, State, Store,
+    Bell, Consumer, ConsumerBuilder, Counts, Dequeue, ErrorKind, IfNotEmpty, Message, NewMessage,
+    Producer, Queue, Receipt, Result, Settings, Settlement, State, Store, Wakeups,
 };
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
@@ -237,5 +237,8 @@ impl<S: Store> Store for Watched<S> {
     }
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
         self.store.settle(queue_id, settlements)
+    }
+    fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
+        self.store.wakeups(bells)
     }
 }

@@ -1,0 +1,172 @@
+//! What a crash left behind is worked off carefully.
+//!
+//! A dequeue charges an attempt, and a process that dies leaves its messages charged: those
+//! that it was working on, one of which may have killed it, and those that it had merely
+//! fetched ahead. A message whose attempts are used up in this way goes to the dead letters,
+//! so it must not happen to one that nobody ever worked on. When messages come whose lease
+//! lapsed, the pool therefore
+//!
+//! - holds no more than its threads work on (*careful*): whatever happens then, only messages
+//!   that were being worked on are charged;
+//! - and holds a single message, if it has had three attempts, or has come to its last
+//!   (*alone*): if the process dies now, it was this one.
+//!
+//! What was fetched beyond that is given back without charging an attempt, and comes again
+//! first, in its order. The pool is itself again when a fetch brings only new messages, or
+//! nothing, or after a while.
+
+use std::time::{Duration, Instant};
+
+use crate::message::Message;
+
+/// From this attempt on, a message that is under suspicion is worked on alone.
+const GRAVE: i32 = 3;
+
+/// How long to be careful after the last lapsed lease, in lock times, ...
+const LOCK_TIMES: u32 = 4;
+/// ... and at least.
+const AT_LEAST: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Normal,
+    Careful,
+    Alone,
+}
+
+#[derive(Debug)]
+pub(super) struct Caution {
+    threads: usize,
+    attempts: u32,
+    lasts: Duration,
+    mode: Mode,
+    until: Instant,
+}
+
+impl Caution {
+    pub(super) fn new(threads: usize, attempts: u32, lock_time: Duration) -> Self {
+        Self {
+            threads,
+            attempts,
+            lasts: lock_time.saturating_mul(LOCK_TIMES).max(AT_LEAST),
+            mode: Mode::Normal,
+            until: Instant::now(),
+        }
+    }
+
+    /// How many messages may be fetched when there is `room` for so many and the pool holds
+    /// `held` of them.
+    pub(super) fn limit(&mut self, now: Instant, room: usize, held: usize) -> usize {
+        if self.mode != Mode::Normal && self.until <= now {
+            self.mode = Mode::Normal;
+        }
+        self.allowed().saturating_sub(held).min(room)
+    }
+
+    /// Looks at what was fetched, and returns whether the pool may keep it, with the `held`
+    /// that it held before; if not, it is to be given back.
+    pub(super) fn keeps(&mut self, now: Instant, fetched: &[Message], held: usize) -> bool {
+        let lapsed = fetched.iter().any(|message| message.lapsed);
+        let again = fetched.iter().any(|message| message.read_ct > 1);
+        if lapsed {
+            self.until = now.checked_add(self.lasts).unwrap_or(now);
+        }
+        self.mode = match self.mode {
+            Mode::Normal if !lapsed => return true,
+            _ if !again => Mode::Normal,
+            _ if fetched.iter().any(|message| self.is_grave(message)) => Mode::Alone,
+            _ => Mode::Careful,
+        };
+        fetched.len().saturating_add(held) <= self.allowed()
+    }
+
+    fn allowed(&self) -> usize {
+        match self.mode {
+            Mode::Normal => usize::MAX,
+            Mode::Careful => self.threads,
+            Mode::Alone => 1,
+        }
+    }
+
+    fn is_grave(&self, message: &Message) -> bool {
+        let last = u32::try_from(message.attempt).is_ok_and(|attempt| attempt >= self.attempts);
+        message.read_ct > 1 && (message.attempt >= GRAVE || last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use time::OffsetDateTime;
+
+    const LOCK: Duration = Duration::from_secs(30);
+
+    fn message(attempt: i32, lapsed: bool) -> Message {
+        Message {
+            id: 1,
+            queue_id: 1,
+            payload: Value::Null,
+            enqueued_at: OffsetDateTime::UNIX_EPOCH,
+            vt: OffsetDateTime::UNIX_EPOCH,
+            read_ct: attempt,
+            attempt,
+            lapsed,
+            worker: Some(1),
+        }
+    }
+
+    fn caution() -> (Caution, Instant) {
+        (Caution::new(4, 5, LOCK), Instant::now())
+    }
+
+    #[test]
+    fn retries_are_no_reason_to_be_careful() {
+        let (mut caution, now) = caution();
+        assert!(caution.keeps(now, &vec![message(4, false); 100], 50));
+        assert_eq!(caution.limit(now, 256, 150), 256);
+    }
+
+    #[test]
+    fn after_a_lapse_no_more_is_held_than_the_threads_work_on() {
+        let (mut caution, now) = caution();
+        let batch = [message(1, false), message(2, true)];
+        assert!(!caution.keeps(now, &batch, 3), "five are too many");
+        assert_eq!(caution.limit(now, 256, 3), 1);
+        assert_eq!(caution.limit(now, 256, 4), 0);
+        assert!(caution.keeps(now, &[message(2, false)], 3), "given back");
+        assert_eq!(caution.limit(now, 256, 0), 4, "and still careful");
+    }
+
+    #[test]
+    fn the_third_time_a_message_is_worked_on_alone() {
+        let (mut caution, now) = caution();
+        let batch = [message(3, true), message(1, false)];
+        assert!(!caution.keeps(now, &batch, 0));
+        assert_eq!(caution.limit(now, 256, 1), 0);
+        assert_eq!(caution.limit(now, 256, 0), 1);
+        assert!(caution.keeps(now, &[message(3, false)], 0));
+        assert_eq!(caution.limit(now, 256, 1), 0);
+    }
+
+    #[test]
+    fn so_is_one_at_its_last_attempt() {
+        let mut caution = Caution::new(4, 2, LOCK);
+        let now = Instant::now();
+        assert!(!caution.keeps(now, &[message(2, true), message(2, true)], 0));
+        assert_eq!(caution.limit(now, 256, 0), 1);
+    }
+
+    #[test]
+    fn new_messages_end_it_and_so_does_an_empty_queue_and_time() {
+        for end in [vec![message(1, false)], vec![]] {
+            let (mut caution, now) = caution();
+            assert!(!caution.keeps(now, &[message(2, true)], 4));
+            assert!(caution.keeps(now, &end, 3));
+            assert_eq!(caution.limit(now, 256, 3), 256);
+        }
+        let (mut caution, now) = caution();
+        assert!(!caution.keeps(now, &[message(2, true)], 4));
+        assert_eq!(caution.limit(now + 4 * LOCK, 256, 100), 256);
+    }
+}

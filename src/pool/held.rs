@@ -1,0 +1,156 @@
+//! The deliveries that a pool holds, from the dequeue to the settlement.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::event::Delivery;
+use crate::message::{Message, Receipt};
+use crate::queue::Queue;
+use crate::span::MAX_SPAN;
+
+/// One message that the pool holds: waiting for a handler, with one, or being settled.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) queue: Arc<Queue>,
+    pub(super) id: i64,
+    pub(super) attempt: i32,
+    /// The newest delivery: where a lease ran out and the pool dequeued the message again, it
+    /// goes on under the new one.
+    receipt: Mutex<Receipt>,
+    /// Until when the lease holds for certain: microseconds of this process's clock.
+    until: AtomicU64,
+    lost: AtomicBool,
+    began: Instant,
+}
+
+impl Held {
+    /// `since`: a moment before the lease began.
+    pub(super) fn new(
+        queue: &Arc<Queue>,
+        message: &Message,
+        since: Instant,
+        lock_time: Duration,
+    ) -> Self {
+        Self {
+            queue: Arc::clone(queue),
+            id: message.id,
+            attempt: message.attempt,
+            receipt: Mutex::new(Receipt::from(message)),
+            until: AtomicU64::new(micros(lock_time)),
+            lost: AtomicBool::new(false),
+            began: since,
+        }
+    }
+
+    pub(super) fn delivery(&self) -> Delivery<'_> {
+        Delivery::new(&self.queue.name, self.id, self.attempt)
+    }
+
+    pub(super) fn receipt(&self) -> Receipt {
+        *self.receipt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over a newer delivery of the same message.
+    fn adopt(&self, message: &Message) {
+        *self.receipt.lock().unwrap_or_else(PoisonError::into_inner) = Receipt::from(message);
+        self.lost.store(false, Ordering::SeqCst);
+    }
+
+    /// Until when the lease holds for certain.
+    pub(super) fn until(&self) -> Instant {
+        self.began + Duration::from_micros(self.until.load(Ordering::SeqCst))
+    }
+
+    /// Notes that the lease, at `since` or later, was given this long.
+    pub(super) fn extended(&self, since: Instant, by: Duration) {
+        let until = since.saturating_duration_since(self.began) + by.min(MAX_SPAN);
+        self.until.fetch_max(micros(until), Ordering::SeqCst);
+    }
+
+    /// Notes that somebody else has it; returns whether that is news.
+    pub(super) fn lose(&self) -> bool {
+        !self.lost.swap(true, Ordering::SeqCst)
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    /// Whether nobody else can have it at this moment.
+    pub(super) fn is_safe(&self) -> bool {
+        !self.is_lost() && Instant::now() < self.until()
+    }
+}
+
+/// Instants end somewhere; a lease of a hundred years is as good as one of a thousand.
+fn micros(span: Duration) -> u64 {
+    const CENTURY: Duration = Duration::from_secs(3_155_760_000);
+    u64::try_from(span.min(CENTURY).as_micros()).unwrap_or(u64::MAX)
+}
+
+/// All that the pool holds, by id.
+#[derive(Debug, Default)]
+pub(super) struct Holding(Mutex<HashMap<i64, Arc<Held>>>);
+
+/// What became of a message that was to be taken in.
+pub(super) enum Taken {
+    /// It is new.
+    New(Arc<Held>),
+    /// The pool holds it already: it goes on with the handler that it has.
+    Again(Arc<Held>),
+}
+
+impl Holding {
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Takes a delivery in. A message that the pool holds already (its lease ran out, while
+    /// the store could not be reached) is not to be started a second time.
+    pub(super) fn take(
+        &self,
+        queue: &Arc<Queue>,
+        message: &Message,
+        since: Instant,
+        lock_time: Duration,
+    ) -> Taken {
+        let mut all = self.lock();
+        if let Some(held) = all.get(&message.id) {
+            held.adopt(message);
+            held.extended(since, lock_time);
+            return Taken::Again(Arc::clone(held));
+        }
+        let held = Arc::new(Held::new(queue, message, since, lock_time));
+        all.insert(message.id, Arc::clone(&held));
+        Taken::New(held)
+    }
+
+    /// Lets go of what was settled.
+    pub(super) fn remove<'a>(&self, settled: impl Iterator<Item = &'a Held>) {
+        let mut all = self.lock();
+        for held in settled {
+            all.remove(&held.id);
+        }
+    }
+
+    /// Lets go of everything, and returns how much that was.
+    pub(super) fn clear(&self) -> usize {
+        let mut all = self.lock();
+        let count = all.len();
+        all.clear();
+        count
+    }
+
+    /// Those whose lease ends before `moment`.
+    pub(super) fn ending_before(&self, moment: Instant) -> Vec<Arc<Held>> {
+        let all = self.lock();
+        let ending = |held: &&Arc<Held>| !held.is_lost() && held.until() < moment;
+        all.values().filter(ending).map(Arc::clone).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, Arc<Held>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
