@@ -146,48 +146,60 @@ struct Watch {
     doubt: Option<(Instant, Duration)>,
 }
 
+/// How the use of one connection ended.
+enum End {
+    Over,
+    /// It could not be made, or it broke.
+    Broken,
+    /// Nothing that is said arrives.
+    Deaf,
+}
+
 impl Listener {
     fn run(self) {
         let mut pause = FIRST_PAUSE;
         loop {
-            if self.nobody_waits() && self.pause(None).is_err() {
-                return;
+            while self.nobody_waits() {
+                if let Err(Over) = self.pause(None) {
+                    return;
+                }
             }
-            if self.nobody_waits() {
-                continue;
-            }
-            let heard = self
-                .store
-                .inner
-                .database
-                .lone_client()
-                .and_then(|mut client| {
-                    if !self.hears(&mut client)? {
-                        return Ok(false);
-                    }
-                    let served = self.serve(&mut client);
-                    // Consumers that rely on being woken have to poll now.
-                    for queue in self.queues.iter() {
-                        if queue.armed.swap(false, Ordering::SeqCst) {
-                            queue.bell.ring();
-                        }
-                    }
-                    served.map(|Over| true)
-                });
-            let wait = match heard {
-                Ok(true) => return,
-                Ok(false) => DEAF_PAUSE,
-                Err(_) => {
+            let wait = match self.use_a_connection(&mut pause) {
+                End::Over => return,
+                End::Deaf => DEAF_PAUSE,
+                End::Broken => {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     pause.mul_f64(0.5 + fastrand::f64() / 2.0)
                 }
             };
             let end = Instant::now() + wait;
             while Instant::now() < end {
-                if self.pause(Some(end - Instant::now())).is_err() {
+                if let Err(Over) = self.pause(Some(end - Instant::now())) {
                     return;
                 }
             }
+        }
+    }
+
+    fn use_a_connection(&self, pause: &mut Duration) -> End {
+        let Ok(mut client) = self.store.inner.database.lone_client() else {
+            return End::Broken;
+        };
+        match self.hears(&mut client) {
+            None => return End::Broken,
+            Some(false) => return End::Deaf,
+            Some(true) => *pause = FIRST_PAUSE,
+        }
+        let served = self.serve(&mut client);
+        // Consumers that rely on being woken have to poll now.
+        for queue in self.queues.iter() {
+            if queue.armed.swap(false, Ordering::SeqCst) {
+                queue.bell.ring();
+            }
+        }
+        match served {
+            Ok(Over) => End::Over,
+            Err(_) => End::Broken,
         }
     }
 
@@ -208,28 +220,28 @@ impl Listener {
         }
     }
 
-    /// Whether notifications arrive on this connection: has one sent by another. A pooler that
-    /// lends connections for one transaction each lets none through, and a lock taken there
-    /// would stay behind.
-    fn hears(&self, client: &mut Client) -> SqlResult<bool> {
-        client.batch_execute(sql::LISTEN_HELLO)?;
+    /// Whether notifications arrive on this connection, by having one sent on another; `None`
+    /// if that cannot be found out now. A pooler that lends connections for one transaction
+    /// each lets none through, and a lock taken there would stay behind.
+    fn hears(&self, client: &mut Client) -> Option<bool> {
+        client.batch_execute(sql::LISTEN_HELLO).ok()?;
         let hello = format!("{:016x}", fastrand::u64(..));
-        let said = self
-            .store
+        self.store
             .call("greet the listener", Repeat::Harmless, |db| {
                 db.run(Statement::Hello, &[&hello])
-            });
-        if said.is_err() {
-            return Ok(false);
-        }
+            })
+            .ok()?;
         let mut heard = false;
         let deadline = Instant::now() + HELLO;
-        while !heard && Instant::now() < deadline && !client.is_closed() {
-            let next = client.notifications().timeout_iter(TICK).next()?;
+        while !heard && Instant::now() < deadline {
+            let next = client.notifications().timeout_iter(TICK).next().ok()?;
             heard = next.is_some_and(|notification| notification.payload() == hello);
+            if client.is_closed() {
+                return None;
+            }
         }
-        client.batch_execute(sql::UNLISTEN_HELLO)?;
-        Ok(heard)
+        client.batch_execute(sql::UNLISTEN_HELLO).ok()?;
+        Some(heard)
     }
 
     /// Rings the bells, until the connection breaks or the other side is dropped.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Shared;
 use super::held::Held;
 use crate::error::Result;
+use crate::message::Receipt;
 use crate::queue::Queue;
 
 /// One delivery, as its handler sees it.
@@ -76,6 +77,48 @@ impl Context<'_> {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.shared.stop.is_stopped()
+    }
+
+    /// Returns the receipt of this delivery, for a [`Consumer`](crate::Consumer) of the same
+    /// queue: to archive the message in a transaction of the handler's own, say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pgqrs::{Consumer, Context, MockStore, Producer, Store, WorkerPool};
+    ///
+    /// let store = MockStore::new(); // on PostgreSQL, with a postgres::Transaction
+    /// store.create_queue("orders")?;
+    /// store.create_queue("invoices")?;
+    /// Producer::new(store.clone(), "orders")?.enqueue("order 17")?;
+    ///
+    /// let orders = Consumer::new(store.clone(), "orders")?;
+    /// let invoices = Producer::new(store.clone(), "invoices")?;
+    /// let report = WorkerPool::builder(store.clone(), "orders")
+    ///     .handle(move |order: String, context: &Context| {
+    ///         let mut tx = store.begin();
+    ///         invoices.enqueue_in(&mut tx, &order)?;
+    ///         if !orders.archive_in(&mut tx, context.receipt())? {
+    ///             return Err("the lease is lost; dropping tx rolls back".into());
+    ///         }
+    ///         tx.commit();
+    ///         context.settled(); // the pool has nothing left to do
+    ///         Ok(())
+    ///     })
+    ///     .run_until_empty()?;
+    /// assert_eq!(report.finished, 1);
+    /// # Ok::<(), pgqrs::Error>(())
+    /// ```
+    #[must_use]
+    pub fn receipt(&self) -> Receipt {
+        self.held.receipt()
+    }
+
+    /// Says that the handler has settled the message itself. When it then returns `Ok(())`,
+    /// the pool leaves the message alone, and counts it as finished; an error is dealt with
+    /// as ever.
+    pub fn settled(&self) {
+        self.held.settle();
     }
 
     /// Moves the end of the lease to `by` from now, never to an earlier time than it was; the

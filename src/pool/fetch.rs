@@ -62,8 +62,8 @@ impl Fetch {
             }
         }
         self.shared.reporter.tell(|events| events.stopping());
-        // Dropping the bells' rings and the sender of jobs ends the others.
-        drop(self.wakeups);
+        // That ends the handlers that wait; what they have not taken is ours to give back.
+        drop(self.jobs);
         while let Some((held, _)) = self.queued.try_recv() {
             self.shared.finished(1);
             let _ = self.finished.send(Finished::unstarted(held));
@@ -207,6 +207,8 @@ impl Fetch {
 
     /// Stops the pool if no queue has anything ready; else looks again.
     fn end_if_empty(&mut self, now: Instant) -> Result<()> {
+        /// Others may hold what is ready locked for a moment.
+        const AGAIN: Duration = Duration::from_millis(5);
         let mut empty = true;
         for at in 0..self.turns.sources.len() {
             let queue = Arc::clone(&self.turns.sources[at].queue);
@@ -217,6 +219,8 @@ impl Fetch {
         }
         if empty {
             self.shared.stop.stop();
+        } else {
+            self.shared.stop.wait(AGAIN);
         }
         Ok(())
     }

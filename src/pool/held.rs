@@ -22,6 +22,8 @@ pub(super) struct Held {
     /// Until when the lease holds for certain: microseconds of this process's clock.
     until: AtomicU64,
     lost: AtomicBool,
+    /// By its handler.
+    settled: AtomicBool,
     began: Instant,
 }
 
@@ -40,6 +42,7 @@ impl Held {
             receipt: Mutex::new(Receipt::from(message)),
             until: AtomicU64::new(micros(lock_time)),
             lost: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
             began: since,
         }
     }
@@ -76,6 +79,15 @@ impl Held {
 
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::SeqCst)
+    }
+
+    /// Notes that its handler has settled it.
+    pub(super) fn settle(&self) {
+        self.settled.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::SeqCst)
     }
 
     /// Whether nobody else can have it at this moment.

@@ -43,6 +43,12 @@ impl Finished {
         }
     }
 
+    /// Whether its handler has done what is left to do.
+    fn is_settled(&self) -> bool {
+        let done = matches!(self.outcome, Outcome::Archive | Outcome::Delete);
+        done && self.held.is_settled()
+    }
+
     /// A message that no handler has seen: it is given back as it came.
     pub(super) fn unstarted(held: Arc<Held>) -> Self {
         let outcome = Outcome::Release {
@@ -126,6 +132,11 @@ impl Settler<'_> {
     fn settle(&mut self, batch: &mut Vec<Finished>) {
         let mut queues: BTreeMap<i64, Vec<Finished>> = BTreeMap::new();
         for finished in batch.drain(..) {
+            if finished.is_settled() {
+                self.shared.holding.remove([&*finished.held].into_iter());
+                self.tell(&finished, true, false);
+                continue;
+            }
             let queue = finished.held.queue.id;
             queues.entry(queue).or_default().push(finished);
         }

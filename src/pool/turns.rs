@@ -20,6 +20,8 @@ pub(super) struct Source {
     pub(super) armed: bool,
     /// How many looks in a row have found something.
     pub(super) streak: u32,
+    /// Whether it was found empty.
+    resting: bool,
     /// Messages fetched so far, divided by the weight: who has the least is next.
     served: f64,
 }
@@ -34,6 +36,7 @@ impl Source {
             next_look: Instant::now(),
             armed: false,
             streak: 0,
+            resting: false,
             served: 0.0,
         }
     }
@@ -43,11 +46,17 @@ impl Source {
 #[derive(Debug)]
 pub(super) struct Turns {
     pub(super) sources: Vec<Source>,
+    /// How far those have been served whose turn it was: where one begins that was empty, as
+    /// what it did not use then it cannot claim now.
+    served: f64,
 }
 
 impl Turns {
     pub(super) fn new(sources: Vec<Source>) -> Self {
-        Self { sources }
+        Self {
+            sources,
+            served: 0.0,
+        }
     }
 
     /// Whose turn it is to be asked for messages, and for how many of the `room` there is;
@@ -61,10 +70,17 @@ impl Turns {
         let ready: Vec<usize> = (0..self.sources.len())
             .filter(|at| self.sources[*at].next_look <= now)
             .collect();
+        for at in &ready {
+            let source = &mut self.sources[*at];
+            if std::mem::take(&mut source.resting) {
+                source.served = source.served.max(self.served);
+            }
+        }
         let served = |at: &usize| self.sources[*at].served;
         let next = *ready
             .iter()
             .min_by(|one, other| served(one).total_cmp(&served(other)))?;
+        self.served = self.served.max(served(&next));
         let weight = |at: &usize| f64::from(self.sources[*at].weight);
         let all: f64 = ready.iter().map(weight).sum();
         // Its part of the room, rounded up: what it does not fill goes to the next.
@@ -82,17 +98,10 @@ impl Turns {
         };
     }
 
-    /// Notes that a queue was found empty, and is not to be asked for a while. What it did
-    /// not use while it was empty it cannot claim later.
+    /// Notes that a queue was found empty, and is not to be asked for a while.
     pub(super) fn rest(&mut self, at: usize, now: Instant, pause: Duration) {
-        let others = self.sources.iter().enumerate();
-        let busy = others.filter(|(other, source)| *other != at && source.next_look <= now);
-        let least = busy
-            .map(|(_, source)| source.served)
-            .min_by(f64::total_cmp)
-            .unwrap_or(0.0);
         let source = &mut self.sources[at];
-        source.served = source.served.max(least);
+        source.resting = true;
         source.next_look = now + pause;
     }
 
@@ -186,5 +195,24 @@ mod tests {
         turns.rest(1, now, Duration::ZERO);
         let shares = shares(&mut turns, 1_000, 10);
         assert!(shares[0] >= 450, "{shares:?}");
+    }
+
+    #[test]
+    fn what_each_had_while_the_other_was_empty_does_not_count() {
+        let mut turns = turns(&[1, 1]);
+        let now = Instant::now();
+        for (busy, empty, count) in [(0, 1, 100), (1, 0, 50_000)] {
+            turns.rest(empty, now, SECOND);
+            turns.look_again(busy, now);
+            for _ in 0..count / 10 {
+                assert_eq!(turns.next(now, 10), Some((busy, 10)));
+                turns.found(busy, 10);
+            }
+            turns.rest(busy, now, SECOND);
+        }
+        turns.look_again(0, now);
+        turns.look_again(1, now);
+        let shares = shares(&mut turns, 1_000, 10);
+        assert!(shares.iter().all(|share| *share >= 480), "{shares:?}");
     }
 }
