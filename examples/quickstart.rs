@@ -16,17 +16,17 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pgqrs::{Consumer, Message, PgStore, Producer, Store};
+use indicatif::{ProgressBar, ProgressStyle};
+use pgqrs::{Context, Failure, Handled, PgStore, Producer, Store, WorkerPool};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 const QUEUE: &str = "quickstart";
 const THREADS: usize = 4;
 const ENQUEUE_BATCH: usize = 500;
-const DEQUEUE_BATCH: usize = 50;
 
 /// The payload of a message.
 #[derive(Serialize, Deserialize)]
@@ -40,6 +40,9 @@ struct Facts {
     bytes: usize,
     lines: usize,
 }
+
+/// What was found out, by path: a file that is done twice counts once.
+type Found = BTreeMap<String, Facts>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
@@ -56,14 +59,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let left = store.counts(QUEUE)?.unfinished();
     if left > 0 {
         println!("an earlier run left {left} messages; finishing them first");
-        let finished = work_off(&store)?;
-        println!("finished {} of them", finished.found.len());
+        let (found, _) = work_off(&store, left)?;
+        println!("finished {} of them", found.len());
     }
 
     let before = store.counts(QUEUE)?;
     let began = Instant::now();
     let enqueued = enqueue_files(&store, &dir)?;
-    let Work { found, ended } = work_off(&store)?;
+    let (found, ended) = work_off(&store, enqueued as u64)?;
     let took = (ended - began).as_secs_f64();
 
     let bytes: usize = found.values().map(|facts| facts.bytes).sum();
@@ -81,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} files, {bytes} bytes, {lines} lines", found.len());
     println!("sha256 over all paths and hashes: {digest}");
     println!(
-        "{:.0} messages per second, from the first enqueue to the last archive",
+        "{:.0} messages per second, from the first enqueue to the end of the queue",
         enqueued as f64 / took
     );
 
@@ -131,70 +134,50 @@ fn enqueue_files(store: &PgStore, dir: &Path) -> Result<usize, Box<dyn Error>> {
     Ok(jobs.len())
 }
 
-/// What was done.
-struct Work {
-    /// What was found out, by path.
-    found: BTreeMap<String, Facts>,
-    /// When the last message was archived.
-    ended: Instant,
-}
+/// Has a pool work until the queue has nothing left to do, also nothing that a killed run
+/// still holds. Returns what was found out, and when the last message was done.
+fn work_off(store: &PgStore, messages: u64) -> Result<(Found, Instant), Box<dyn Error>> {
+    let found = Arc::new(Mutex::new(Found::new()));
+    let finding = Arc::clone(&found);
+    let pool = WorkerPool::builder(store.clone(), QUEUE)
+        .threads(THREADS)
+        .handle(move |job: Job, _: &Context| -> Handled {
+            // A file that cannot be read now will not be readable in a minute.
+            let facts = hash(&job.path).map_err(Failure::dead_letter)?;
+            let mut found = finding.lock().unwrap_or_else(PoisonError::into_inner);
+            found.insert(job.path, facts);
+            Ok(())
+        })
+        .start()?;
 
-/// Works on four threads until the queue has nothing left to do, also nothing that a
-/// killed run still holds.
-fn work_off(store: &PgStore) -> pgqrs::Result<Work> {
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS)
-            .map(|_| scope.spawn(|| worker(store)))
-            .collect();
-        let mut all = Work {
-            found: BTreeMap::new(),
-            ended: Instant::now(),
-        };
-        for thread in threads {
-            let own = thread.join().expect("a worker panicked")?;
-            all.found.extend(own.found);
-            all.ended = all.ended.max(own.ended);
-        }
-        Ok(all)
-    })
-}
-
-fn worker(store: &PgStore) -> pgqrs::Result<Work> {
-    let consumer = Consumer::new(store, QUEUE)?;
-    let mut found = BTreeMap::new();
-    let mut ended = Instant::now();
+    // Without a terminal it shows nothing.
+    let bar = ProgressBar::new(messages).with_style(ProgressStyle::with_template(
+        "{bar:40} {pos} of {len} files, {per_sec}, {eta} left",
+    )?);
+    let counters = pool.counters();
     loop {
-        let messages = consumer.poll(DEQUEUE_BATCH, Duration::from_millis(300))?;
-        if messages.is_empty() && store.counts(QUEUE)?.unfinished() == 0 {
-            return Ok(Work { found, ended });
+        let all = counters.wait(Duration::from_millis(100), |seen| {
+            bar.set_position(seen.finished + seen.dead_lettered);
+            seen.finished + seen.dead_lettered >= messages
+        });
+        let ended = Instant::now();
+        // Others may work on the same queue: then it is the queue that says when it is empty.
+        let idle = counters.read().asleep > 0;
+        if (all || idle) && store.counts(QUEUE)?.unfinished() == 0 {
+            bar.finish_and_clear();
+            pool.shutdown(Duration::from_secs(60))?;
+            let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
+            return Ok((found, ended));
         }
-        let mut done: Vec<(&Message, String, Facts)> = Vec::new();
-        for message in &messages {
-            match hash(message) {
-                Ok((path, facts)) => done.push((message, path, facts)),
-                Err(why) => {
-                    consumer.dead_letter(message, why.to_string())?;
-                }
-            }
-        }
-        let archived = consumer.archive_many(done.iter().map(|(message, ..)| *message))?;
-        if !archived.is_empty() {
-            ended = Instant::now();
-        }
-        // Where the lease was lost, somebody else does the work again, and counts it.
-        let mine = done.into_iter().zip(archived).filter(|(_, mine)| *mine);
-        found.extend(mine.map(|((_, path, facts), _)| (path, facts)));
     }
 }
 
 /// The work: reads the file that the message names.
-fn hash(message: &Message) -> Result<(String, Facts), Box<dyn Error>> {
-    let job: Job = message.json()?;
-    let content = fs::read(&job.path).map_err(|e| format!("{}: {e}", job.path))?;
-    let facts = Facts {
+fn hash(path: &str) -> Result<Facts, String> {
+    let content = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    Ok(Facts {
         sha256: Sha256::digest(&content).into(),
         bytes: content.len(),
         lines: content.iter().filter(|byte| **byte == b'\n').count(),
-    };
-    Ok((job.path, facts))
+    })
 }

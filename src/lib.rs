@@ -6,21 +6,23 @@
 //! held becomes visible again by itself.
 //!
 //! ```
-//! use pgqrs::{Consumer, MockStore, Producer, Store};
-//! use serde_json::json;
+//! use pgqrs::{Context, MockStore, Producer, Store, WorkerPool};
+//! use serde_json::{Value, json};
 //!
-//! # fn send_email(_: &serde_json::Value) {}
+//! # fn send_email(_: &Value) -> Result<(), String> { Ok(()) }
 //! let store = MockStore::new(); // or PgStore::connect("postgresql://localhost/mydb")?
 //! store.create_queue("tasks")?;
 //!
 //! let producer = Producer::new(store.clone(), "tasks")?;
 //! producer.enqueue(&json!({"action": "send_email", "to": "ada@example.org"}))?;
 //!
-//! let consumer = Consumer::new(store, "tasks")?;
-//! for message in consumer.dequeue()? {
-//!     send_email(&message.payload);
-//!     consumer.archive(&message)?;
-//! }
+//! let report = WorkerPool::builder(store, "tasks")
+//!     .handle(|task: Value, _: &Context| {
+//!         send_email(&task)?; // any error is retried
+//!         Ok(())
+//!     })
+//!     .run_until_empty()?; // or .start()?, for a program that stays
+//! assert_eq!(report.finished, 1);
 //! # Ok::<(), pgqrs::Error>(())
 //! ```
 //!
@@ -30,7 +32,10 @@
 //!   [`MockStore`], in memory, for tests, with a clock that the test moves.
 //! - A [`Producer`] puts messages into one queue, singly, in batches, delayed, or inside the
 //!   caller's own transaction.
-//! - A [`Consumer`] takes messages out of one queue, and settles them.
+//! - A [`WorkerPool`] works on the messages of one queue or several with a handler of yours,
+//!   on threads: what most programs want.
+//! - A [`Consumer`] takes messages out of one queue, and settles them: what a pool does, by
+//!   hand.
 //! - A [`Message`] carries the payload and the lease; a [`Receipt`] names one delivery of
 //!   it, and fences everything that is done with it.
 //! - An [`Error`] has a [kind](ErrorKind), and says
@@ -52,6 +57,62 @@
 //! within milliseconds, and within a minute at the latest.
 //!
 //! **The store's clock decides everything**, the clients' clocks nothing.
+//!
+//! # The worker pool
+//!
+//! A guide to its settings, in the order in which they matter.
+//!
+//! **Idempotent handlers.** A handler can run twice for one message: its process dies after
+//! the work and before the settlement, or cannot reach the database for longer than the lock
+//! time. So let doing it twice be as good as once. In falling order of comfort: the work is so
+//! by nature (set a value, write a file under its own name); it has a key of the message's own
+//! that the other side refuses the second time ([`Context::id`] never changes); or its effects
+//! are rows in the same database, written in one transaction with the archive
+//! ([`Context::receipt`] shows how), and then it is exactly once.
+//!
+//! **Lock time.** It need not be longer than the handler takes: the pool renews the leases of
+//! all that it holds at a third of the lock time. It is how long the messages of a process that
+//! died stay hidden, and how long the database may be out of reach before messages are
+//! delivered again to somebody else. Some seconds for quick work that should move on quickly, a
+//! minute where a restart of the database must not cause a second delivery. Under a second, a
+//! slow disk is enough to lose a lease. A handler can ask
+//! [`Context::is_lost`] before it does what cannot be undone.
+//!
+//! **Threads.** What the handler waits for decides: as many as processors for computing, more
+//! for waiting on others' servers. Threads that are idle cost nothing.
+//!
+//! **Prefetch.** What one pool has fetched no other can work on. With quick handlers, more is
+//! faster (256 are good for more than a hundred thousand messages a second); with slow ones and several
+//! processes, make it 0 or a few, so that the last messages are not all with one process. In
+//! memory are at most prefetch + threads messages, and up to 1,000 that are being settled,
+//! these without their payloads.
+//!
+//! **Retries.** An error, a panic, or a payload that does not decode is a failed attempt. The
+//! [`RetryPolicy`] says when the message comes again and after how many attempts it is given
+//! up, to be kept among the dead letters with the last error. Begin the waits at what a hiccup
+//! of the other side lasts, and let attempts and longest wait cover its longest outage. A
+//! [`Failure`] can say otherwise for one message: retry at a given time, give up at once, give
+//! back without charging the attempt. (With `panic = "abort"` in the program's profile a panic
+//! ends the process, as it says.)
+//!
+//! **Messages that kill their process** are delivered again when their lease runs out, and go
+//! to the dead letters when their attempts are used up in this way, before a handler sees them
+//! once more. A dequeue charges the attempt, so a crash also charges what was merely fetched
+//! ahead; when leases have lapsed, pools therefore hold no more than their threads work on, and
+//! work on a message alone that has come for the third time or to its last attempt. So it
+//! is the right one that is given up. Allow at least two attempts: with one, a crash uses up
+//! those of all that was fetched ahead.
+//!
+//! **Several queues.** One pool can serve several by weights; none is starved. Use separate
+//! pools where slow work of one queue must not hold the threads that another needs.
+//!
+//! **Stopping.** Hand [`WorkerPool::stop_handle`] to whatever handles signals. Long handlers
+//! should ask [`Context::is_stopping`] now and then. The example `graceful_shutdown` is a
+//! program to start from.
+//!
+//! **Watching.** [`WorkerPool::counters`] for numbers; [`Events`] for logs and alarms, above
+//! all [`dead_lettered`](Events::dead_lettered), [`lease_lost`](Events::lease_lost) and
+//! [`reconnecting`](Events::reconnecting).
 //!
 //! # Features
 //!
