@@ -63,21 +63,24 @@ impl Caution {
         self.allowed().saturating_sub(held).min(room)
     }
 
-    /// Looks at what was fetched, and returns whether the pool may keep it, with the `held`
-    /// that it held before; if not, it is to be given back.
-    pub(super) fn keeps(&mut self, now: Instant, fetched: &[Message], held: usize) -> bool {
+    /// Looks at what was fetched.
+    pub(super) fn see(&mut self, now: Instant, fetched: &[Message]) {
         let lapsed = fetched.iter().any(|message| message.lapsed);
         let again = fetched.iter().any(|message| message.read_ct > 1);
         if lapsed {
             self.until = now.checked_add(self.lasts).unwrap_or(now);
         }
         self.mode = match self.mode {
-            Mode::Normal if !lapsed => return true,
+            Mode::Normal if !lapsed => Mode::Normal,
             _ if !again => Mode::Normal,
             _ if fetched.iter().any(|message| self.is_grave(message)) => Mode::Alone,
             _ => Mode::Careful,
         };
-        fetched.len().saturating_add(held) <= self.allowed()
+    }
+
+    /// Whether the pool may hold so many messages.
+    pub(super) fn allows(&self, held: usize) -> bool {
+        held <= self.allowed()
     }
 
     fn allowed(&self) -> usize {
@@ -120,10 +123,16 @@ mod tests {
         (Caution::new(4, 5, LOCK), Instant::now())
     }
 
+    /// Whether what was fetched may be kept, beside what is held.
+    fn keeps(caution: &mut Caution, now: Instant, fetched: &[Message], held: usize) -> bool {
+        caution.see(now, fetched);
+        caution.allows(held + fetched.len())
+    }
+
     #[test]
     fn retries_are_no_reason_to_be_careful() {
         let (mut caution, now) = caution();
-        assert!(caution.keeps(now, &vec![message(4, false); 100], 50));
+        assert!(keeps(&mut caution, now, &vec![message(4, false); 100], 50));
         assert_eq!(caution.limit(now, 256, 150), 256);
     }
 
@@ -131,10 +140,13 @@ mod tests {
     fn after_a_lapse_no_more_is_held_than_the_threads_work_on() {
         let (mut caution, now) = caution();
         let batch = [message(1, false), message(2, true)];
-        assert!(!caution.keeps(now, &batch, 3), "five are too many");
+        assert!(!keeps(&mut caution, now, &batch, 3), "five are too many");
         assert_eq!(caution.limit(now, 256, 3), 1);
         assert_eq!(caution.limit(now, 256, 4), 0);
-        assert!(caution.keeps(now, &[message(2, false)], 3), "given back");
+        assert!(
+            keeps(&mut caution, now, &[message(2, false)], 3),
+            "given back"
+        );
         assert_eq!(caution.limit(now, 256, 0), 4, "and still careful");
     }
 
@@ -142,10 +154,10 @@ mod tests {
     fn the_third_time_a_message_is_worked_on_alone() {
         let (mut caution, now) = caution();
         let batch = [message(3, true), message(1, false)];
-        assert!(!caution.keeps(now, &batch, 0));
+        assert!(!keeps(&mut caution, now, &batch, 0));
         assert_eq!(caution.limit(now, 256, 1), 0);
         assert_eq!(caution.limit(now, 256, 0), 1);
-        assert!(caution.keeps(now, &[message(3, false)], 0));
+        assert!(keeps(&mut caution, now, &[message(3, false)], 0));
         assert_eq!(caution.limit(now, 256, 1), 0);
     }
 
@@ -153,7 +165,12 @@ mod tests {
     fn so_is_one_at_its_last_attempt() {
         let mut caution = Caution::new(4, 2, LOCK);
         let now = Instant::now();
-        assert!(!caution.keeps(now, &[message(2, true), message(2, true)], 0));
+        assert!(!keeps(
+            &mut caution,
+            now,
+            &[message(2, true), message(2, true)],
+            0
+        ));
         assert_eq!(caution.limit(now, 256, 0), 1);
     }
 
@@ -161,12 +178,12 @@ mod tests {
     fn new_messages_end_it_and_so_does_an_empty_queue_and_time() {
         for end in [vec![message(1, false)], vec![]] {
             let (mut caution, now) = caution();
-            assert!(!caution.keeps(now, &[message(2, true)], 4));
-            assert!(caution.keeps(now, &end, 3));
+            assert!(!keeps(&mut caution, now, &[message(2, true)], 4));
+            assert!(keeps(&mut caution, now, &end, 3));
             assert_eq!(caution.limit(now, 256, 3), 256);
         }
         let (mut caution, now) = caution();
-        assert!(!caution.keeps(now, &[message(2, true)], 4));
+        assert!(!keeps(&mut caution, now, &[message(2, true)], 4));
         assert_eq!(caution.limit(now + 4 * LOCK, 256, 100), 256);
     }
 }

@@ -9,7 +9,6 @@ use crossbeam_channel::{Sender, after, never, select_biased};
 
 use super::Shared;
 use super::backoff::Backoff;
-use super::caution::Caution;
 use super::held::{Held, Taken};
 use super::jobs::{Job, JobReceiver, JobSender};
 use super::settle::Finished;
@@ -35,7 +34,6 @@ pub(super) struct Fetch {
     /// The other end, to take back what no handler has started.
     pub(super) queued: JobReceiver,
     pub(super) finished: Sender<Finished>,
-    pub(super) caution: Caution,
     pub(super) backoff: Backoff,
 }
 
@@ -80,7 +78,9 @@ impl Fetch {
         let held = shared.holding.len();
         let room = shared.capacity() - unfinished;
         let room = room.min(shared.most_held().saturating_sub(held));
-        self.caution.limit(now, room, held)
+        // What one queue asks for holds for the pool.
+        let cautions = self.turns.sources.iter_mut().map(|s| &mut s.caution);
+        cautions.fold(room, |room, caution| caution.limit(now, room, held))
     }
 
     fn fetch(&mut self, at: usize, limit: usize) -> Result<()> {
@@ -97,15 +97,13 @@ impl Fetch {
         let now = Instant::now();
         self.turns.found(at, messages.len());
         if messages.is_empty() {
-            self.caution.keeps(now, &[], self.shared.holding.len());
+            self.turns.sources[at].caution.see(now, &messages);
             self.rest(at, now);
             return Ok(());
         }
         self.turns.look_again(at, now);
-        if let Some(wakeups) = &self.wakeups
-            && self.turns.sources[at].streak == BUSY
-        {
-            wakeups.disarm(queue.id);
+        if self.turns.sources[at].streak == BUSY {
+            self.disarm(at);
         }
         let count = messages.len();
         let told = &self.shared.reporter;
@@ -113,6 +111,7 @@ impl Fetch {
 
         let before = self.shared.holding.len();
         let lock_time = self.shared.lock_time;
+        self.turns.sources[at].caution.see(now, &messages);
         let (mut new, mut again) = (Vec::with_capacity(count), Vec::new());
         for message in messages {
             let holding = &self.shared.holding;
@@ -125,12 +124,12 @@ impl Fetch {
             // The delivery that it came under before is lost; the message is not.
             told.tell(|events| events.lease_lost(&held.delivery()));
         }
-        self.hand_out(now, new, before);
+        self.hand_out(at, new, before);
         Ok(())
     }
 
     /// Gives messages to the handlers, except those that no handler is to see.
-    fn hand_out(&mut self, now: Instant, new: Vec<Job>, held_before: usize) {
+    fn hand_out(&mut self, at: usize, new: Vec<Job>, held_before: usize) {
         let used_up = |message: &Message| {
             let attempts = self.shared.retry.max_attempts();
             u32::try_from(message.attempt).is_ok_and(|attempt| attempt > attempts)
@@ -148,7 +147,8 @@ impl Fetch {
             let _ = self.finished.send(Finished::new(held, outcome, None));
         }
         let (helds, messages): (Vec<Arc<Held>>, Vec<Message>) = new.into_iter().unzip();
-        if !self.caution.keeps(now, &messages, held_before) {
+        let caution = &self.turns.sources[at].caution;
+        if !caution.allows(held_before + messages.len()) {
             for held in helds {
                 let _ = self.finished.send(Finished::unstarted(held));
             }
@@ -181,6 +181,16 @@ impl Fetch {
         self.turns.rest(at, now, pause);
     }
 
+    /// Nobody needs to wake us for this queue.
+    fn disarm(&mut self, at: usize) {
+        let source = &mut self.turns.sources[at];
+        if let Some(wakeups) = &self.wakeups
+            && std::mem::take(&mut source.armed)
+        {
+            wakeups.disarm(source.queue.id);
+        }
+    }
+
     /// Sleeps until there is room, a message, or the time of the next look.
     fn sleep(&mut self, now: Instant, room: usize) -> Result<()> {
         if room > 0 && self.shared.until_empty && self.shared.holding.len() == 0 {
@@ -193,6 +203,9 @@ impl Fetch {
                 .next_look()
                 .map(|at| at.saturating_duration_since(now))
         } else {
+            for at in 0..self.turns.sources.len() {
+                self.disarm(at);
+            }
             // The room is rung for; that caution ends with time is not.
             Some(Duration::from_secs(1))
         };

@@ -119,8 +119,9 @@ impl Holding {
         self.lock().len()
     }
 
-    /// Takes a delivery in. A message that the pool holds already (its lease ran out, while
-    /// the store could not be reached) is not to be started a second time.
+    /// Takes a delivery in. A message that the pool holds already, because its lease lapsed
+    /// while the store could not be reached, is not to be started a second time. One that did
+    /// not lapse was given back a moment ago, and is only about to be removed here.
     pub(super) fn take(
         &self,
         queue: &Arc<Queue>,
@@ -129,7 +130,9 @@ impl Holding {
         lock_time: Duration,
     ) -> Taken {
         let mut all = self.lock();
-        if let Some(held) = all.get(&message.id) {
+        if let Some(held) = all.get(&message.id)
+            && message.lapsed
+        {
             held.adopt(message);
             held.extended(since, lock_time);
             return Taken::Again(Arc::clone(held));
@@ -143,7 +146,13 @@ impl Holding {
     pub(super) fn remove<'a>(&self, settled: impl Iterator<Item = &'a Held>) {
         let mut all = self.lock();
         for held in settled {
-            all.remove(&held.id);
+            // Not a newer delivery of the same message.
+            if all
+                .get(&held.id)
+                .is_some_and(|other| std::ptr::eq(&**other, held))
+            {
+                all.remove(&held.id);
+            }
         }
     }
 

@@ -48,10 +48,12 @@ pub(super) struct Registered {
 /// Starts all threads but `fewer` handler threads.
 pub(super) fn launch(setup: Setup, queues: Vec<Registered>, fewer: usize) -> Result<Launched> {
     let bells = Bells::new();
-    let sources: Vec<Source> = queues
-        .into_iter()
-        .map(|r| Source::new(r.queue, r.worker, r.weight, bells.bell()))
-        .collect();
+    let careful = || {
+        let attempts = setup.retry.max_attempts();
+        Caution::new(setup.threads, attempts, setup.settings.lock_time)
+    };
+    let source = |r: Registered| Source::new(r.queue, r.worker, r.weight, careful(), bells.bell());
+    let sources: Vec<Source> = queues.into_iter().map(source).collect();
     let (ending, ended) = bounded(0);
     let handler = setup.handler;
     let shared = Arc::new(Shared {
@@ -103,11 +105,6 @@ pub(super) fn launch(setup: Setup, queues: Vec<Registered>, fewer: usize) -> Res
             true => None,
             false => shared.store.wakeups(rings),
         },
-        caution: Caution::new(
-            shared.threads,
-            shared.retry.max_attempts(),
-            shared.lock_time,
-        ),
         backoff: Backoff::new("dequeue"),
         shared: Arc::clone(&shared),
         turns: Turns::new(sources),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::caution::Caution;
 use crate::bell::Bell;
 use crate::queue::Queue;
 
@@ -12,6 +13,7 @@ pub(super) struct Source {
     pub(super) queue: Arc<Queue>,
     pub(super) worker: i64,
     pub(super) weight: u32,
+    pub(super) caution: Caution,
     /// Rung by the store when messages may have become ready.
     pub(super) bell: Bell,
     /// Not asked before then, unless the bell rings.
@@ -27,11 +29,18 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(queue: Queue, worker: i64, weight: u32, bell: Bell) -> Self {
+    pub(super) fn new(
+        queue: Queue,
+        worker: i64,
+        weight: u32,
+        caution: Caution,
+        bell: Bell,
+    ) -> Self {
         Self {
             queue: Arc::new(queue),
             worker,
             weight,
+            caution,
             bell,
             next_look: Instant::now(),
             armed: false,
@@ -132,7 +141,8 @@ mod tests {
                 name: at.to_string(),
                 created_at: OffsetDateTime::UNIX_EPOCH,
             };
-            Source::new(queue, 1, *weight, bells.bell())
+            let caution = Caution::new(1, 1, SECOND);
+            Source::new(queue, 1, *weight, caution, bells.bell())
         };
         Turns::new(weights.iter().enumerate().map(source).collect())
     }
