@@ -165,6 +165,7 @@ impl Fetch {
         let queue_id = self.turns.sources[at].queue.id;
         let wakeups = self.wakeups.as_ref();
         let armed = wakeups.is_some_and(|wakeups| wakeups.arm(queue_id));
+        self.turns.sources[at].waiting = true;
         self.turns.sources[at].armed = armed;
         let share = if armed { WOKEN_SHARE } else { 1 };
         // All queues together are asked as often as one.
@@ -185,8 +186,9 @@ impl Fetch {
     fn disarm(&mut self, at: usize) {
         let source = &mut self.turns.sources[at];
         if let Some(wakeups) = &self.wakeups
-            && std::mem::take(&mut source.armed)
+            && std::mem::take(&mut source.waiting)
         {
+            source.armed = false;
             wakeups.disarm(source.queue.id);
         }
     }

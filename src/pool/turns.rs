@@ -18,7 +18,9 @@ pub(super) struct Source {
     pub(super) bell: Bell,
     /// Not asked before then, unless the bell rings.
     pub(super) next_look: Instant,
-    /// Whether the store was seen to ring it: then it is looked at less often.
+    /// Whether the store was asked to ring it, ...
+    pub(super) waiting: bool,
+    /// ... and is known to: then the queue is looked at less often.
     pub(super) armed: bool,
     /// How many looks in a row have found something.
     pub(super) streak: u32,
@@ -43,6 +45,7 @@ impl Source {
             caution,
             bell,
             next_look: Instant::now(),
+            waiting: false,
             armed: false,
             streak: 0,
             resting: false,
