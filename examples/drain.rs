@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::support::load::{payloads, wal_position};
 use lexopt::prelude::*;
 use pgqrs::{Consumer, PgStore, Producer, Store};
 use postgres::{Client, NoTls};
@@ -62,20 +63,6 @@ impl Args {
         }
         Ok(args)
     }
-
-    /// As many payloads as one batch of the prefill has: each a JSON text of exactly
-    /// `payload_bytes`, where that leaves room for the field around it, of random letters
-    /// and digits, which compress as little as real identifiers do.
-    fn payloads(&self) -> Vec<Value> {
-        let frame = json!({"p": ""}).to_string().len();
-        let letters = self.payload_bytes.saturating_sub(frame);
-        let mut random = fastrand::Rng::with_seed(1);
-        let payload = |_| {
-            let text: String = (0..letters).map(|_| random.alphanumeric()).collect();
-            json!({ "p": text })
-        };
-        (0..PREFILL_BATCH).map(payload).collect()
-    }
 }
 
 /// How long each call took, in milliseconds.
@@ -113,7 +100,7 @@ fn run(
         .build()?;
     store.install()?;
     store.create_queue(QUEUE)?;
-    let payloads = args.payloads();
+    let payloads = payloads(PREFILL_BATCH, args.payload_bytes);
     let wal = wal_position(monitor)?;
 
     let done = AtomicUsize::new(0);
@@ -212,11 +199,6 @@ fn millis(began: Instant) -> f64 {
 fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
     sorted.get(at).map_or(0.0, |ms| (ms * 1e3).round() / 1e3)
-}
-
-fn wal_position(monitor: &mut Client) -> Result<i64, postgres::Error> {
-    let sql = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint";
-    monitor.query_one(sql, &[])?.try_get(0)
 }
 
 /// The share of leases that wrote no index, once the server has counted them all.

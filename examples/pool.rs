@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::support::load::{payloads, wal_position};
 use lexopt::prelude::*;
 use pgqrs::{
     Context, Delivery, Events, Message, PgStore, Producer, Report, Store, WorkerPool,
@@ -75,18 +76,6 @@ impl Args {
         Ok(args)
     }
 
-    /// A batch of payloads of so many bytes as JSON text, `{"p":"…"}`: random letters and
-    /// digits, so that they do not compress.
-    fn payloads(&self) -> Vec<Value> {
-        let letters = self.payload_bytes.saturating_sub(r#"{"p":""}"#.len());
-        let mut random = fastrand::Rng::with_seed(1);
-        let payload = |_| {
-            let text: String = (0..letters).map(|_| random.alphanumeric()).collect();
-            json!({ "p": text })
-        };
-        (0..ENQUEUE_BATCH).map(payload).collect()
-    }
-
     fn pool(&self, store: &PgStore) -> WorkerPoolBuilder {
         let pool = WorkerPool::builder(store.clone(), QUEUE)
             .threads(self.threads)
@@ -124,7 +113,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Fills the queue, then works it off.
 fn throughput(args: &Args, store: &PgStore, monitor: &mut Client) -> Result<Value, Box<dyn Error>> {
-    let payloads = args.payloads();
+    let payloads = payloads(ENQUEUE_BATCH, args.payload_bytes);
     let wal = wal_position(monitor)?;
     let began = Instant::now();
     let producer = Producer::new(store, QUEUE)?;
@@ -191,7 +180,7 @@ fn latency(args: &Args, store: &PgStore) -> Result<Value, Box<dyn Error>> {
         })
         .start()?;
     let producer = Producer::new(store, QUEUE)?;
-    let payload = &args.payloads()[0];
+    let payload = &payloads(1, args.payload_bytes)[0];
     // Connections are open, and statements prepared, before anything is measured.
     for count in 1..=20 {
         producer.enqueue(payload)?;
@@ -233,9 +222,4 @@ fn latency(args: &Args, store: &PgStore) -> Result<Value, Box<dyn Error>> {
         "done_p50_ms": millis(&done, 50),
         "done_p99_ms": millis(&done, 99),
     }))
-}
-
-fn wal_position(monitor: &mut Client) -> Result<i64, postgres::Error> {
-    let sql = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint";
-    monitor.query_one(sql, &[])?.try_get(0)
 }

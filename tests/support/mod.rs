@@ -24,6 +24,7 @@ mod cluster;
 mod container;
 mod dsn;
 mod initdb;
+pub mod load;
 mod local;
 mod port;
 mod processes;
