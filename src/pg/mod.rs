@@ -6,6 +6,7 @@ mod fault;
 mod hint;
 mod install;
 mod listen;
+mod parts;
 mod pool;
 mod row;
 mod sql;
@@ -28,27 +29,13 @@ use crate::store::{Dequeue, Store, Wakeups};
 
 use self::hint::Hints;
 use self::listen::Listening;
+use self::parts::{STATEMENT, enqueue_parts, statements};
 use self::pool::{Database, Repeat, Run};
-use self::row::{Plan, Stored};
+use self::row::Plan;
 use self::sql::Statement;
 
 pub use self::builder::PgStoreBuilder;
 pub use self::install::{SCHEMA, SCHEMA_VERSION};
-
-/// How much goes to the server in one statement.
-#[derive(Clone, Copy)]
-struct Size {
-    /// Of payloads, as JSON text.
-    bytes: usize,
-    messages: usize,
-}
-
-/// A larger batch takes several statements, in one transaction: memory on both sides stays
-/// bounded, and the protocol's limit of 1 GB is out of reach.
-const STATEMENT: Size = Size {
-    bytes: 16 * 1024 * 1024,
-    messages: 10_000,
-};
 
 /// How often a queue that is to be deleted with its messages is emptied at most: each pass
 /// leaves only what moved during it, and where consumers are, the second one leaves nothing.
@@ -349,37 +336,6 @@ impl Store for PgStore {
     }
 }
 
-/// Cuts payloads into what one statement takes each.
-fn statements(texts: &[String], most: Size) -> Vec<&[String]> {
-    let mut parts = Vec::new();
-    let mut rest = texts;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fits = |text: &&String| {
-            bytes += text.len();
-            bytes <= most.bytes
-        };
-        let count = rest.iter().take(most.messages).take_while(fits).count();
-        let (part, more) = rest.split_at(count.max(1));
-        parts.push(part);
-        rest = more;
-    }
-    parts
-}
-
-fn enqueue_parts(
-    db: &mut impl Run,
-    queue_id: i64,
-    parts: &[&[String]],
-    delay: Option<i64>,
-) -> Result<Stored, postgres::Error> {
-    let mut stored = Stored::default();
-    for part in parts {
-        stored.append(row::enqueue(db, queue_id, part, delay)?);
-    }
-    Ok(stored)
-}
-
 /// Counts the messages of a queue, in whatever state.
 fn bodies(db: &mut impl Run, queue_id: i64) -> Result<i64, postgres::Error> {
     let count = one(db.run(Statement::CountBodies, &[&queue_id])?, first)?;
@@ -407,23 +363,4 @@ fn unknown_queue(which: &str) -> Error {
         ErrorKind::UnknownQueue,
         format!("there is no queue {which}"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_is_cut_by_count_and_by_bytes() {
-        let sizes = |texts: Vec<String>| -> Vec<usize> {
-            statements(&texts, STATEMENT)
-                .iter()
-                .map(|part| part.len())
-                .collect()
-        };
-        assert_eq!(sizes(vec![]), [] as [usize; 0]);
-        assert_eq!(sizes(vec!["1".to_owned(); 10_001]), [10_000, 1]);
-        assert_eq!(sizes(vec!["x".repeat(STATEMENT.bytes / 2); 3]), [2, 1]);
-        assert_eq!(sizes(vec!["x".repeat(STATEMENT.bytes + 1); 2]), [1, 1]);
-    }
 }

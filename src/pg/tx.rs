@@ -5,11 +5,12 @@ use std::time::Duration;
 use postgres::types::ToSql;
 use postgres::{GenericClient, Row};
 
+use super::PgStore;
 use super::fault;
+use super::parts::{Size, enqueue_parts, statements};
 use super::pool::{Run, Texts, typed};
 use super::row::Plan;
 use super::sql::{self, Statement};
-use super::{PgStore, Size, enqueue_parts, statements};
 use crate::error::Result;
 use crate::message::{Message, NewMessage, Settlement};
 use crate::span::span_micros;
