@@ -29,6 +29,11 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long a greeting may be under way before we take it that none can arrive.
 const HELLO: Duration = Duration::from_secs(5);
 
+/// A connection on which nothing comes may be dead without anybody having said so: it is
+/// asked this often, and has this long to answer.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// The pauses between tries to connect, each twice the one before, ...
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -247,7 +252,12 @@ impl Listener {
     /// Rings the bells, until the connection breaks or the other side is dropped.
     fn serve(&self, client: &mut Client) -> SqlResult<Over> {
         let mut watches: Vec<Option<Watch>> = self.queues.iter().map(|_| None).collect();
+        let mut asked = Instant::now();
         loop {
+            if asked.elapsed() > HEARTBEAT {
+                client.is_valid(ANSWER)?;
+                asked = Instant::now();
+            }
             let mut wake_at: Option<Instant> = None;
             for (queue, watch) in self.queues.iter().zip(&mut watches) {
                 self.keep(client, queue, watch)?;
@@ -258,7 +268,7 @@ impl Listener {
                 }
             }
             if watches.iter().all(Option::is_none) {
-                match self.pause(None) {
+                match self.pause(Some(HEARTBEAT)) {
                     Ok(()) => continue,
                     Err(Over) => return Ok(Over),
                 }
