@@ -99,11 +99,23 @@ impl Failure {
         Self::new(Then::DeadLetter, reason)
     }
 
+    /// Returns the reason, as the dead letters keep it.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     fn new(then: Then, reason: impl fmt::Display) -> Self {
         Self {
             then,
             reason: reason.to_string(),
         }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
     }
 }
 
