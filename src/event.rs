@@ -67,8 +67,8 @@ pub trait Events: Send + Sync {
     fn fate_unknown(&self, delivery: &Delivery<'_>) {}
     /// The pool extended this many leases.
     fn renewed(&self, leases: usize) {}
-    /// A call failed, and the pool tries again after `pause`. `doing`: "dequeue", "settle",
-    /// "renew" or "count".
+    /// A call failed, and the pool tries again after `pause`. `doing`: "dequeue", "settle"
+    /// or "renew".
     fn reconnecting(&self, doing: &str, error: &Error, pause: Duration) {}
     /// After failures, a call of this sort succeeded again.
     fn reconnected(&self, doing: &str) {}

@@ -52,6 +52,12 @@ impl Held {
         *self.receipt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the delivery before this one was ours, and did not run out: then we released
+    /// it, and are about to note that. This one is to be started like any other.
+    fn was_released_before(&self, message: &Message) -> bool {
+        !message.lapsed && self.receipt().read_ct() == message.read_ct.checked_sub(1)
+    }
+
     /// Takes over a newer delivery of the same message.
     fn adopt(&self, message: &Message) {
         *self.receipt.lock().unwrap_or_else(PoisonError::into_inner) = Receipt::from(message);
@@ -117,7 +123,9 @@ impl Holding {
         lock_time: Duration,
     ) -> Taken {
         let mut all = self.lock();
-        if let Some(held) = all.get(&message.id) {
+        if let Some(held) = all.get(&message.id)
+            && !held.was_released_before(message)
+        {
             held.adopt(message);
             held.extended(since, lock_time);
             return Taken::Again(Arc::clone(held));
@@ -127,11 +135,13 @@ impl Holding {
         Taken::New(held)
     }
 
-    /// Lets go of what was settled.
-    pub(super) fn remove<'a>(&self, settled: impl Iterator<Item = &'a Held>) {
+    /// Lets go of what was settled; not of a message that came again meanwhile.
+    pub(super) fn remove<'a>(&self, settled: impl Iterator<Item = &'a Arc<Held>>) {
         let mut all = self.lock();
         for held in settled {
-            all.remove(&held.id);
+            if all.get(&held.id).is_some_and(|now| Arc::ptr_eq(now, held)) {
+                all.remove(&held.id);
+            }
         }
     }
 

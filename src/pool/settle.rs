@@ -186,7 +186,7 @@ impl Settler<'_> {
             }
         }
         *batch = again;
-        let held = settled.iter().map(|(finished, _)| &*finished.held);
+        let held = settled.iter().map(|(finished, _)| &finished.held);
         self.shared.holding.remove(held);
         for (finished, done) in settled {
             self.tell(&finished, done, unknown);

@@ -189,7 +189,7 @@ pub fn a_panic_is_a_failure_like_any_other(h: &impl Harness) {
     let tasks = tasks(h);
     tasks.put(20);
     let pool = tasks.pool().threads(2).handle(|number: u32, _: &Context| {
-        assert!(number % 2 == 0, "odd, on purpose");
+        assert!(number.is_multiple_of(2), "odd, on purpose");
         Ok(())
     });
     let report = pool.run_until_empty().unwrap();

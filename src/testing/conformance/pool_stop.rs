@@ -169,10 +169,11 @@ pub fn a_handler_sees_the_stop(h: &impl Harness) {
         assert!(!context.is_stopping());
         stopping.stop();
         assert!(context.is_stopping());
-        Err(Failure::give_back(Duration::ZERO))
+        Err(Failure::give_back(HOUR))
     });
     let report = pool.start().unwrap().join().unwrap();
     assert_eq!((report.started, report.given_back), (1, 1));
+    h.advance(HOUR);
     assert_eq!(reads(&only(tasks.drain())), (2, 1));
 }
 
