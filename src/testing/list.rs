@@ -278,6 +278,7 @@ macro_rules! __conformance_cases {
                 attempts_that_lapsed_use_a_message_up,
                 what_a_crash_left_behind_is_worked_off,
                 leases_are_renewed_while_messages_wait_and_run,
+                leases_are_renewed_after_a_stop,
                 a_lease_lost_to_another_consumer_changes_nothing,
                 a_message_is_not_started_twice_by_one_pool,
                 a_message_that_is_gone_is_not_started,

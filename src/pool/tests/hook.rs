@@ -7,10 +7,11 @@ use crate::queue::{Counts, IfNotEmpty, Queue, State};
 use crate::settings::Settings;
 use crate::store::{Dequeue, Wakeups};
 
-/// What is called after a call has been carried out, before its answer is given.
+/// What is called before a call is carried out, or after that and before its answer is given.
 pub(super) trait Hooks: std::fmt::Debug + Send + Sync {
     fn dequeued(&self, _: &[Message]) {}
     fn extended(&self) {}
+    fn settling(&self) {}
     fn settled(&self) {}
     fn asked_for_wakeups(&self) {}
 }
@@ -69,6 +70,7 @@ impl<H: Hooks> Store for Hooked<H> {
         answers
     }
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
+        self.1.settling();
         let answers = self.0.settle(queue_id, settlements);
         self.1.settled();
         answers

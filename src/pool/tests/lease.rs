@@ -64,6 +64,52 @@ fn a_message_that_is_fetched_again_before_its_release_is_noted_is_worked_on() {
     }
 }
 
+/// Lets the first settlement wait until the message's lease has run out and the pool has
+/// taken the message back.
+#[derive(Debug)]
+struct LapsesMeanwhile {
+    store: MockStore,
+    fetched: AtomicBool,
+    looked: Mutex<Sender<()>>,
+    again: Mutex<Option<Receiver<()>>>,
+}
+
+impl Hooks for LapsesMeanwhile {
+    fn dequeued(&self, messages: &[Message]) {
+        if self.fetched.load(Ordering::SeqCst) {
+            let _ = self.looked.lock().unwrap().send(());
+        }
+        if messages.iter().any(|message| message.lapsed) {
+            self.fetched.store(true, Ordering::SeqCst);
+        }
+    }
+    fn settling(&self) {
+        if let Some(again) = self.again.lock().unwrap().take() {
+            self.store.advance(HOUR);
+            again.recv_timeout(MINUTE).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_done_is_settled_under_the_lease_that_holds_now() {
+    let (store, producer) = tasks();
+    producer.enqueue("work").unwrap();
+    let (looked, again) = channel();
+    let hooks = LapsesMeanwhile {
+        store: store.clone(),
+        fetched: AtomicBool::new(false),
+        looked: Mutex::new(looked),
+        again: Mutex::new(Some(again)),
+    };
+    let pool = pool(Hooked(store.clone(), Arc::new(hooks)));
+    let pool = pool.handle(fine).start().unwrap();
+    wait(&pool, |seen| seen.finished == 1);
+    let report = end(pool);
+    assert_eq!((report.fetched, report.started, report.lost), (2, 1, 1));
+    assert_eq!(store.archived("tasks")[0].read_ct, 2);
+}
+
 /// Moves the clock on after each renewal, by half of what was renewed, and has somebody else
 /// look for messages.
 #[derive(Debug)]
@@ -177,4 +223,31 @@ fn a_message_whose_lease_may_be_over_is_not_started() {
     assert!(report.given_back >= 1, "{report}");
     let second = store.archived("tasks").remove(1);
     assert!(second.read_ct >= 2 && second.attempt == 1, "{second:?}");
+}
+
+/// How many messages came at a time.
+#[derive(Debug, Default)]
+struct Sizes(Mutex<Vec<usize>>);
+
+impl Hooks for Sizes {
+    fn dequeued(&self, messages: &[Message]) {
+        self.0.lock().unwrap().push(messages.len());
+    }
+}
+
+#[test]
+fn a_pool_does_not_ask_for_every_single_message() {
+    let (store, producer) = tasks();
+    producer.batch_enqueue(0..500).unwrap();
+    let sizes = Arc::new(Sizes::default());
+    let pool = pool(Hooked(store, Arc::clone(&sizes))).prefetch(40);
+    let report = pool.handle(fine).run_until_empty().unwrap();
+    assert_eq!(report.finished, 500);
+    let sizes = sizes.0.lock().unwrap();
+    let full: Vec<&usize> = sizes.iter().filter(|size| **size > 0).collect();
+    let (last, others) = full.split_last().unwrap();
+    assert!(
+        **last <= 42 && others.iter().all(|size| **size >= 20),
+        "{full:?}"
+    );
 }

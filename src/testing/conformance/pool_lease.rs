@@ -84,6 +84,26 @@ pub fn leases_are_renewed_while_messages_wait_and_run(h: &impl Harness) {
     assert_eq!(tasks.counts(), Counts { archived, ..NONE });
 }
 
+/// So they are after a stop, until the last handler has ended.
+pub fn leases_are_renewed_after_a_stop(h: &impl Harness) {
+    let tasks = tasks(h);
+    tasks.put(1);
+    let gate = Gate::default();
+    let at_gate = gate.clone();
+    let pool = tasks.pool().lock_time(SHORT).threads(1);
+    let pool = pool.handle(move |_: Message, _: &Context| {
+        at_gate.pass();
+        Ok(())
+    });
+    let pool = pool.start().unwrap();
+    wait(&pool, |seen| seen.started == 1);
+    pool.stop();
+    let before = pool.counters().read().renewed;
+    wait(&pool, |seen| seen.renewed >= before + 4);
+    gate.open();
+    assert_eq!(pool.join().unwrap().finished, 1);
+}
+
 /// A message that another consumer took over is not the pool's any more: what its handler
 /// answers changes nothing.
 pub fn a_lease_lost_to_another_consumer_changes_nothing(h: &impl Harness) {
