@@ -227,7 +227,9 @@ impl Fetch {
         let mut empty = true;
         for at in 0..self.turns.sources.len() {
             let queue = Arc::clone(&self.turns.sources[at].queue);
-            if self.shared.store.counts(&queue.name)?.ready > 0 {
+            let counts = self.shared.store.counts(&queue.name)?;
+            self.backoff.succeeded(&self.shared);
+            if counts.ready > 0 {
                 self.turns.look_again(at, now);
                 empty = false;
             }

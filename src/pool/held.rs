@@ -55,6 +55,12 @@ impl Held {
         *self.receipt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the delivery before this one was ours, and did not run out: then we released
+    /// it, and are about to note that. This one is to be started like any other.
+    fn was_released_before(&self, message: &Message) -> bool {
+        !message.lapsed && self.receipt().read_ct() == message.read_ct.checked_sub(1)
+    }
+
     /// Takes over a newer delivery of the same message.
     fn adopt(&self, message: &Message) {
         *self.receipt.lock().unwrap_or_else(PoisonError::into_inner) = Receipt::from(message);
@@ -119,9 +125,8 @@ impl Holding {
         self.lock().len()
     }
 
-    /// Takes a delivery in. A message that the pool holds already, because its lease lapsed
-    /// while the store could not be reached, is not to be started a second time. One that did
-    /// not lapse was given back a moment ago, and is only about to be removed here.
+    /// Takes a delivery in. A message that the pool holds already (its lease ran out, while
+    /// the store could not be reached) is not to be started a second time.
     pub(super) fn take(
         &self,
         queue: &Arc<Queue>,
@@ -131,7 +136,7 @@ impl Holding {
     ) -> Taken {
         let mut all = self.lock();
         if let Some(held) = all.get(&message.id)
-            && message.lapsed
+            && !held.was_released_before(message)
         {
             held.adopt(message);
             held.extended(since, lock_time);
@@ -142,15 +147,11 @@ impl Holding {
         Taken::New(held)
     }
 
-    /// Lets go of what was settled.
-    pub(super) fn remove<'a>(&self, settled: impl Iterator<Item = &'a Held>) {
+    /// Lets go of what was settled; not of a message that came again meanwhile.
+    pub(super) fn remove<'a>(&self, settled: impl Iterator<Item = &'a Arc<Held>>) {
         let mut all = self.lock();
         for held in settled {
-            // Not a newer delivery of the same message.
-            if all
-                .get(&held.id)
-                .is_some_and(|other| std::ptr::eq(&**other, held))
-            {
+            if all.get(&held.id).is_some_and(|now| Arc::ptr_eq(now, held)) {
                 all.remove(&held.id);
             }
         }

@@ -133,7 +133,7 @@ impl Settler<'_> {
         let mut queues: BTreeMap<i64, Vec<Finished>> = BTreeMap::new();
         for finished in batch.drain(..) {
             if finished.is_settled() {
-                self.shared.holding.remove([&*finished.held].into_iter());
+                self.shared.holding.remove([&finished.held].into_iter());
                 self.tell(&finished, true, false);
                 continue;
             }
@@ -197,7 +197,7 @@ impl Settler<'_> {
             }
         }
         *batch = again;
-        let held = settled.iter().map(|(finished, _)| &*finished.held);
+        let held = settled.iter().map(|(finished, _)| &finished.held);
         self.shared.holding.remove(held);
         for (finished, done) in settled {
             self.tell(&finished, done, unknown);

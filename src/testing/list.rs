@@ -85,6 +85,7 @@ macro_rules! __conformance_cases {
                 extend_many_extends_each,
                 extending_nothing_is_fine,
                 a_receipt_twice_in_a_batch_extends_twice,
+                a_redelivery_says_whether_a_lease_lapsed,
             ];
             settle: [
                 archive_keeps_the_message,
@@ -247,6 +248,82 @@ macro_rules! __conformance_cases {
                 workers_register_at_once,
                 no_message_is_lost_when_its_queue_is_deleted,
                 no_message_is_purged_and_archived,
+            ];
+            pool_handle: [
+                what_a_handler_finished_is_archived,
+                what_a_handler_finished_is_deleted_if_told_so,
+                a_handler_takes_a_type_of_its_own,
+                a_handler_takes_the_message_itself,
+                a_failure_is_retried_after_the_wait_of_the_policy,
+                a_handler_may_say_when_to_retry,
+                what_a_handler_gives_back_is_not_charged,
+                a_handler_may_give_a_message_up,
+                the_last_failure_goes_to_the_dead_letters,
+                any_error_is_a_failure,
+                a_panic_is_a_failure_like_any_other,
+                an_undecodable_payload_is_a_failure_like_any_other,
+                a_context_knows_its_delivery,
+                a_context_extends_its_lease,
+            ];
+            pool_batch: [
+                a_batch_is_settled_by_position,
+                messages_without_an_answer_are_retried,
+                a_batch_with_too_many_answers_is_retried,
+                a_batch_that_panics_is_retried,
+                a_batch_is_never_larger_than_most,
+                what_waits_comes_as_one_batch,
+                a_batch_knows_its_contexts,
+            ];
+            pool_lease: [
+                attempts_that_lapsed_use_a_message_up,
+                what_a_crash_left_behind_is_worked_off,
+                leases_are_renewed_while_messages_wait_and_run,
+                leases_are_renewed_after_a_stop,
+                a_lease_lost_to_another_consumer_changes_nothing,
+                a_message_is_not_started_twice_by_one_pool,
+                a_message_that_is_gone_is_not_started,
+                a_renewed_lease_has_a_later_deadline,
+            ];
+            pool_stop: [
+                a_stop_gives_back_what_was_not_started,
+                a_dropped_pool_gives_back_what_was_not_started,
+                a_shutdown_waits_for_what_runs,
+                a_shutdown_abandons_what_does_not_end,
+                a_pool_that_is_stopped_before_it_starts_does_nothing,
+                a_pool_can_be_stopped_twice,
+                a_handler_sees_the_stop,
+                a_report_adds_up,
+                pools_that_come_and_go_lose_nothing,
+            ];
+            pool_fetch: [
+                an_idle_pool_finds_new_messages,
+                an_idle_pool_finds_due_messages,
+                an_idle_pool_finds_its_retries,
+                an_idle_pool_finds_expired_leases,
+                a_pool_holds_no_more_than_it_may,
+                run_until_empty_works_on_the_callers_thread,
+                run_until_empty_leaves_what_is_not_ready,
+                run_until_empty_does_what_comes_meanwhile,
+                a_pool_ends_when_its_queue_is_deleted,
+                pools_share_a_queue,
+            ];
+            pool_queues: [
+                a_pool_works_off_each_of_its_queues,
+                queues_share_a_pool_by_their_weights,
+                an_empty_queue_leaves_its_share_to_the_others,
+                all_queues_of_a_pool_must_exist,
+            ];
+            pool_setup: [
+                bad_settings_of_a_pool_are_refused,
+                odd_settings_of_a_pool_are_fine,
+                a_pool_takes_the_place_of_a_consumer,
+                stopping_its_consumer_stops_a_pool,
+                a_pool_starts_from_the_settings_of_its_store,
+            ];
+            pool_events: [
+                events_tell_the_life_of_a_message,
+                events_tell_of_what_is_done_and_given_back,
+                a_panic_of_those_who_are_told_harms_nothing,
             ];
         }
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::scene::*;
 use crate::testing::Harness;
-use crate::{Consumer, Counts};
+use crate::{Consumer, Counts, Message};
 
 /// A lease that runs out makes a plain dequeue hand the message out again, to anyone.
 pub fn an_expired_lease_is_redelivered(h: &impl Harness) {
@@ -251,4 +251,38 @@ pub fn a_receipt_twice_in_a_batch_extends_twice(h: &impl Harness) {
     assert_eq!(answers, [true, true, true]);
     h.advance(HOUR);
     assert_eq!(tasks.counts(), Counts { leased: 2, ..NONE });
+}
+
+/// A delivery says whether the one before it ended by its lease running out; nothing else
+/// that brings a message again makes it say so.
+pub fn a_redelivery_says_whether_a_lease_lapsed(h: &impl Harness) {
+    let tasks = tasks(h);
+    let sent = only(tasks.put(1));
+    assert!(!sent.lapsed);
+    let consumer = tasks.consumer();
+    let next = |expected: bool| {
+        let message = tasks.lease_one(&consumer);
+        assert_eq!(message.lapsed, expected, "delivery {}", message.read_ct);
+        message
+    };
+    next(false);
+    h.advance(HOUR);
+    let message = next(true);
+    assert!(consumer.retry(&message, Duration::ZERO).unwrap());
+    let message = next(false);
+    assert!(consumer.release(&message, Duration::ZERO).unwrap());
+    let message = next(false);
+    assert!(consumer.extend_visibility(&message, DAY).unwrap());
+    h.advance(DAY);
+    let message = next(true);
+    assert!(consumer.release(&message, HOUR).unwrap());
+    h.advance(HOUR);
+    next(false);
+    let later = tasks.producer.enqueue_delayed("later", HOUR).unwrap();
+    assert!(!later.lapsed);
+    h.advance(HOUR);
+    let both = consumer.dequeue().unwrap();
+    let lapsed = |message: &Message| (message.id, message.lapsed);
+    let both: Vec<_> = both.iter().map(lapsed).collect();
+    assert_eq!(both, [(later.id, false), (sent.id, true)]);
 }
