@@ -12,8 +12,9 @@
 //!   (*alone*): if the process dies now, it was this one.
 //!
 //! What was fetched beyond that is given back without charging an attempt, and comes again
-//! first, in its order. The pool is itself again when a fetch brings only new messages, or
-//! nothing, or after a while.
+//! first, in its order. It is under suspicion still: the pool that gave it back may have died
+//! since, and the next one must not fetch it ahead and be charged for it again. The pool is
+//! itself again when a fetch brings only new messages, or nothing, or after a while.
 
 use std::time::{Duration, Instant};
 
@@ -66,13 +67,13 @@ impl Caution {
     /// Looks at what was fetched, and returns whether the pool may keep it, with the `held`
     /// that it held before; if not, it is to be given back.
     pub(super) fn keeps(&mut self, now: Instant, fetched: &[Message], held: usize) -> bool {
-        let lapsed = fetched.iter().any(|message| message.lapsed);
+        let suspect = fetched.iter().any(is_suspect);
         let again = fetched.iter().any(|message| message.read_ct > 1);
-        if lapsed {
+        if suspect {
             self.until = now.checked_add(self.lasts).unwrap_or(now);
         }
         self.mode = match self.mode {
-            Mode::Normal if !lapsed => return true,
+            Mode::Normal if !suspect => return true,
             _ if !again => Mode::Normal,
             _ if fetched.iter().any(|message| self.is_grave(message)) => Mode::Alone,
             _ => Mode::Careful,
@@ -92,6 +93,13 @@ impl Caution {
         let last = u32::try_from(message.attempt).is_ok_and(|attempt| attempt >= self.attempts);
         message.read_ct > 1 && (message.attempt >= GRAVE || last)
     }
+}
+
+/// Whether an attempt was charged that may have ended in a crash: by a lapsed lease, or by one
+/// that lapsed before somebody careful gave the message back. (What was only given back is at
+/// its first attempt; what was only retried has as many attempts as deliveries.)
+fn is_suspect(message: &Message) -> bool {
+    message.lapsed || message.attempt > 1 && message.read_ct > message.attempt
 }
 
 #[cfg(test)]
@@ -136,6 +144,18 @@ mod tests {
         assert_eq!(caution.limit(now, 256, 4), 0);
         assert!(caution.keeps(now, &[message(2, false)], 3), "given back");
         assert_eq!(caution.limit(now, 256, 0), 4, "and still careful");
+    }
+
+    #[test]
+    fn what_a_careful_pool_gave_back_is_reason_enough_for_the_next_one() {
+        let given_back = |attempt, read_ct| Message {
+            read_ct,
+            ..message(attempt, false)
+        };
+        let (mut caution, now) = caution();
+        assert!(caution.keeps(now, &vec![given_back(1, 2); 100], 0));
+        assert!(!caution.keeps(now, &vec![given_back(2, 3); 100], 0));
+        assert_eq!(caution.limit(now, 256, 0), 4);
     }
 
     #[test]

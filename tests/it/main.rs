@@ -11,7 +11,10 @@ mod support;
 )]
 mod sql;
 
+mod child;
+mod crash;
 mod hot_path;
+mod idle;
 mod layers;
 mod model;
 mod pg;
