@@ -165,6 +165,8 @@ impl Listener {
                     if !self.hears(&mut client)? {
                         return Ok(false);
                     }
+                    // It was good for something: the next failure is a first one.
+                    pause = FIRST_PAUSE;
                     let served = self.serve(&mut client);
                     // Consumers that rely on being woken have to poll now.
                     for queue in self.queues.iter() {
