@@ -12,8 +12,9 @@
 //!   (*alone*): if the process dies now, it was this one.
 //!
 //! What was fetched beyond that is given back without charging an attempt, and comes again
-//! first, in its order. The pool is itself again when a fetch brings only new messages, or
-//! nothing, or after a while.
+//! first, in its order. At its last attempt it is under suspicion still: the pool that gave it
+//! back may have died since, and the next one must not fetch it ahead and be charged for it.
+//! The pool is itself again when a fetch brings only new messages, or nothing, or after a while.
 
 use std::time::{Duration, Instant};
 
@@ -65,13 +66,13 @@ impl Caution {
 
     /// Looks at what was fetched.
     pub(super) fn see(&mut self, now: Instant, fetched: &[Message]) {
-        let lapsed = fetched.iter().any(|message| message.lapsed);
+        let suspect = fetched.iter().any(|message| self.is_suspect(message));
         let again = fetched.iter().any(|message| message.read_ct > 1);
-        if lapsed {
+        if suspect {
             self.until = now.checked_add(self.lasts).unwrap_or(now);
         }
         self.mode = match self.mode {
-            Mode::Normal if !lapsed => Mode::Normal,
+            Mode::Normal if !suspect => Mode::Normal,
             _ if !again => Mode::Normal,
             _ if fetched.iter().any(|message| self.is_grave(message)) => Mode::Alone,
             _ => Mode::Careful,
@@ -91,9 +92,19 @@ impl Caution {
         }
     }
 
+    /// Whether an attempt was charged that may have ended in a crash: by a lapsed lease, or by
+    /// one that lapsed before somebody careful gave the message back. (What was only retried
+    /// has as many attempts as deliveries.)
+    fn is_suspect(&self, message: &Message) -> bool {
+        message.lapsed || self.is_last(message) && message.read_ct > message.attempt
+    }
+
     fn is_grave(&self, message: &Message) -> bool {
-        let last = u32::try_from(message.attempt).is_ok_and(|attempt| attempt >= self.attempts);
-        message.read_ct > 1 && (message.attempt >= GRAVE || last)
+        message.read_ct > 1 && (message.attempt >= GRAVE || self.is_last(message))
+    }
+
+    fn is_last(&self, message: &Message) -> bool {
+        u32::try_from(message.attempt).is_ok_and(|attempt| attempt >= self.attempts)
     }
 }
 
@@ -148,6 +159,18 @@ mod tests {
             "given back"
         );
         assert_eq!(caution.limit(now, 256, 0), 4, "and still careful");
+    }
+
+    #[test]
+    fn what_a_careful_pool_gave_back_before_its_last_attempt_is_reason_enough_for_the_next() {
+        let given_back = |attempt| Message {
+            read_ct: attempt + 1,
+            ..message(attempt, false)
+        };
+        let (mut caution, now) = caution();
+        assert!(keeps(&mut caution, now, &vec![given_back(4); 100], 0));
+        assert!(!keeps(&mut caution, now, &vec![given_back(5); 100], 0));
+        assert_eq!(caution.limit(now, 256, 0), 1);
     }
 
     #[test]

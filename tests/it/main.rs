@@ -11,14 +11,24 @@ mod support;
 )]
 mod sql;
 
+mod child;
+mod crash;
 mod hot_path;
+mod idle;
 mod layers;
 mod model;
+mod outage;
 mod pg;
 mod plans;
+mod proxy;
 mod queues;
 mod quickstart;
+mod quiet;
 mod reconnect;
 mod schema;
+mod shutdown;
+mod sleeper;
+mod told;
 mod transactions;
 mod values;
+mod wake;

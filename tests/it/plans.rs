@@ -152,6 +152,10 @@ const CALLS: &[&str] = &[
     "SELECT pgqrs_delete(1, {ids}, {workers}, {cts})",
     "SELECT pgqrs_release(1, {ids}, {workers}, {cts}, array_fill(interval '0', ARRAY[100]), array_fill(true, ARRAY[100]))",
     "SELECT pgqrs_dead_letter(1, {ids}, {workers}, {cts}, array_fill('why'::text, ARRAY[100]))",
+    // begins to wait, looks ahead over what is scheduled, and ends it
+    "SELECT * FROM pgqrs_wait(1)",
+    "SELECT * FROM pgqrs_upcoming(1)",
+    "SELECT pgqrs_wait_no_more(1)",
 ];
 
 /// Which ids are leased to worker 7: enough for two rounds.

@@ -1,32 +1,17 @@
 //! The example `quickstart`, killed in the middle.
 
-use std::env;
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pgqrs::Store;
 
+use crate::child::example;
 use crate::pg::Pg;
 use crate::support::wait_until;
 
 const FILES: usize = 20_000;
 const DEADLINE: Duration = Duration::from_secs(120);
-
-/// Builds the example, and returns where it is: beside this test's own directory.
-fn example() -> PathBuf {
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--example", "quickstart"]);
-    if !cfg!(debug_assertions) {
-        build.arg("--release");
-    }
-    let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
-    assert!(built.unwrap().success());
-    let test = env::current_exe().unwrap();
-    let target = test.parent().and_then(|deps| deps.parent()).unwrap();
-    target.join("examples").join("quickstart")
-}
 
 #[test]
 fn a_killed_quickstart_is_finished_by_the_next_one() {
@@ -37,7 +22,7 @@ fn a_killed_quickstart_is_finished_by_the_next_one() {
     let pg = Pg::new();
     pg.store.create_queue("quickstart").unwrap();
     let counts = || pg.store.counts("quickstart").unwrap();
-    let example = example();
+    let example = example("quickstart");
     let run = || {
         let mut command = Command::new(&example);
         command

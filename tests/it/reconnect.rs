@@ -25,7 +25,7 @@ fn store_on(server: &Cluster) -> PgStore {
 }
 
 /// A store whose sessions can be told from all others by their application name.
-fn named_store(name: &str) -> (Pg, Client) {
+pub(crate) fn named_store(name: &str) -> (Pg, Client) {
     let schema = Schema::new();
     let dsn = schema.dsn();
     let separator = if dsn.contains('?') { '&' } else { '?' };

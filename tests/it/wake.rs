@@ -1,0 +1,233 @@
+//! What wakes a pool: it looks by itself once in hours, so that only a notification can.
+
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use pgqrs::{Consumer, Context, Producer, Store, WorkerPool};
+use serde_json::{Value, json};
+
+use crate::pg::Pg;
+use crate::sleeper::{Ear, Sleeper, waiting};
+use crate::told::{Event, MINUTE};
+
+/// Long enough to be seen as a delay, short enough to wait for.
+const SHORT: Duration = Duration::from_millis(100);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A queue, a pool that sleeps, and a producer as in another process.
+fn sleeping() -> (Pg, Sleeper, Producer<pgqrs::PgStore>) {
+    let pg = Pg::with_tasks();
+    let sleeper = Sleeper::on(&pg.store);
+    let producer = Producer::new(pg.another(|builder| builder), "tasks").unwrap();
+    (pg, sleeper, producer)
+}
+
+#[test]
+fn an_enqueue_wakes() {
+    let (_pg, sleeper, producer) = sleeping();
+    for number in 0..20 {
+        producer.enqueue(&number).unwrap();
+        assert_eq!(sleeper.next(), json!(number));
+    }
+    assert!(sleeper.is_idle());
+}
+
+#[test]
+fn an_enqueue_by_hand_wakes() {
+    let (pg, sleeper, _) = sleeping();
+    let mut psql = pg.client();
+    for _ in 0..5 {
+        psql.batch_execute("SELECT pgqrs_enqueue('tasks', '1')")
+            .unwrap();
+        assert_eq!(sleeper.next(), json!(1));
+    }
+}
+
+#[test]
+fn a_transaction_wakes_when_it_commits() {
+    let (pg, sleeper, producer) = sleeping();
+    let mut client = pg.client();
+    let mut tx = client.transaction().unwrap();
+    producer.enqueue_in(&mut tx, "in a transaction").unwrap();
+    producer.enqueue("meanwhile").unwrap();
+    assert_eq!(sleeper.next(), json!("meanwhile"));
+    assert!(sleeper.is_idle());
+    tx.commit().unwrap();
+    assert_eq!(sleeper.next(), json!("in a transaction"));
+}
+
+/// It could not know yet that anybody would wait: the one who waits has to ask.
+#[test]
+fn a_transaction_from_before_the_pool_waited_is_found_when_it_commits() {
+    let pg = Pg::with_tasks();
+    let producer = Producer::new(pg.another(|builder| builder), "tasks").unwrap();
+    let mut client = pg.client();
+    let mut tx = client.transaction().unwrap();
+    producer.enqueue_in(&mut tx, "early").unwrap();
+    let sleeper = Sleeper::on(&pg.store);
+    let mut ear = Ear::new(&pg);
+    producer.enqueue("meanwhile").unwrap();
+    assert_eq!(sleeper.next(), json!("meanwhile"));
+    assert_eq!(ear.heard().len(), 1);
+    tx.commit().unwrap();
+    assert_eq!(sleeper.next(), json!("early"));
+    assert!(ear.heard().is_empty(), "nobody could tell of it");
+}
+
+#[test]
+fn a_delayed_message_wakes_when_it_is_due() {
+    let (_pg, sleeper, producer) = sleeping();
+    for number in 0..3 {
+        producer.enqueue_delayed(&number, SHORT).unwrap();
+        assert_eq!(sleeper.next(), json!(number));
+    }
+}
+
+#[test]
+fn a_message_that_was_delayed_before_the_pool_waited_wakes_when_it_is_due() {
+    let pg = Pg::with_tasks();
+    let producer = Producer::new(pg.another(|builder| builder), "tasks").unwrap();
+    producer.enqueue_delayed("last", HOUR).unwrap();
+    producer.enqueue_delayed("second", 20 * SHORT).unwrap();
+    producer.enqueue_delayed("first", 15 * SHORT).unwrap();
+    let sleeper = Sleeper::on(&pg.store);
+    assert_eq!(sleeper.next(), json!("first"));
+    assert_eq!(sleeper.next(), json!("second"));
+}
+
+#[test]
+fn a_message_that_is_due_before_the_one_known_wakes_first() {
+    let (_pg, sleeper, producer) = sleeping();
+    producer.enqueue_delayed("last", HOUR).unwrap();
+    producer.enqueue_delayed("second", 20 * SHORT).unwrap();
+    producer.enqueue_delayed("first", SHORT).unwrap();
+    assert_eq!(sleeper.next(), json!("first"));
+    assert_eq!(sleeper.next(), json!("second"));
+}
+
+#[test]
+fn a_release_by_another_consumer_wakes() {
+    let pg = Pg::with_tasks();
+    let other = pg.another(|builder| builder.lock_time(HOUR));
+    let producer = Producer::new(&other, "tasks").unwrap();
+    producer.batch_enqueue(["now", "later"]).unwrap();
+    let consumer = Consumer::new(&other, "tasks").unwrap();
+    let held = consumer.dequeue().unwrap();
+    assert_eq!(held.len(), 2);
+    let sleeper = Sleeper::on(&pg.store);
+    consumer.release(&held[0], Duration::ZERO).unwrap();
+    assert_eq!(sleeper.next(), json!("now"));
+    consumer.release(&held[1], SHORT).unwrap();
+    assert_eq!(sleeper.next(), json!("later"));
+}
+
+/// Both are told of each message: while one is at work, the other is woken.
+#[test]
+fn two_pools_in_two_stores_are_both_woken() {
+    let pg = Pg::with_tasks();
+    let (begun, begins) = channel();
+    let (go_on, gate) = crossbeam_channel::unbounded::<()>();
+    let start = |name: &'static str| {
+        let (begun, gate) = (begun.clone(), gate.clone());
+        Sleeper::with(&pg.another(|builder| builder), |pool| {
+            pool.threads(1)
+                .prefetch(0)
+                .handle(move |_: Value, _: &Context| {
+                    begun.send(name)?;
+                    gate.recv()?;
+                    Ok(())
+                })
+        })
+    };
+    let pools = [start("one"), start("other")];
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    for _ in 0..3 {
+        producer.enqueue("first").unwrap();
+        let first = begins.recv_timeout(MINUTE).unwrap();
+        producer.enqueue("second").unwrap();
+        let second = begins.recv_timeout(MINUTE).unwrap();
+        assert_ne!(first, second);
+        go_on.send(()).unwrap();
+        go_on.send(()).unwrap();
+        for pool in &pools {
+            pool.told.armed();
+        }
+    }
+    let [one, other] = pools;
+    one.pool.shutdown(MINUTE).unwrap();
+    producer.enqueue("for who is left").unwrap();
+    assert_eq!(begins.recv_timeout(MINUTE).unwrap(), "other");
+    go_on.send(()).unwrap();
+    other.pool.shutdown(MINUTE).unwrap();
+}
+
+#[test]
+fn every_queue_of_a_pool_wakes_it() {
+    let pg = Pg::with_tasks();
+    let names = ["mail", "tasks", "news"];
+    for name in names {
+        pg.store.create_queue(name).unwrap();
+    }
+    let sleeper = Sleeper::with(&pg.store, |pool| pool.queue("mail", 1).queue("news", 5));
+    let other = pg.another(|builder| builder);
+    for _ in 0..3 {
+        for name in names {
+            let producer = Producer::new(&other, name).unwrap();
+            producer.enqueue(name).unwrap();
+            assert_eq!(sleeper.next(), json!(name));
+        }
+    }
+}
+
+#[test]
+fn a_pool_whose_listening_session_was_ended_listens_again() {
+    let (pg, sleeper, producer) = sleeping();
+    let mut client = pg.client();
+    for round in 0..3 {
+        let moment = sleeper.told.now();
+        let listening = waiting(&mut client);
+        assert_eq!(listening.len(), 1);
+        let sql = "SELECT pg_terminate_backend($1)";
+        client.query_one(sql, &[&listening[0]]).unwrap();
+        sleeper.told.since(moment, &Event::Asleep(false));
+        sleeper.told.armed();
+        assert_ne!(waiting(&mut client), listening);
+        producer.enqueue(&round).unwrap();
+        assert_eq!(sleeper.next(), json!(round));
+    }
+}
+
+/// Queue ids are a schema's own, channels and locks the database's.
+#[test]
+fn queues_of_two_schemas_with_the_same_id_do_not_wake_one_another() {
+    let (pg, sleeper, producer) = sleeping();
+    let (stranger, mut ear) = (Pg::with_tasks(), Ear::new(&pg));
+    let mut strange_ear = Ear::new(&stranger);
+    let queue = stranger.store.queue("tasks").unwrap();
+    assert_eq!(queue.id, producer.queue().id);
+    let strange = Producer::new(&stranger.store, "tasks").unwrap();
+    for number in 0..10 {
+        strange.enqueue(&number).unwrap();
+    }
+    assert!(ear.heard().is_empty() && strange_ear.heard().is_empty());
+    producer.enqueue("ours").unwrap();
+    assert_eq!(sleeper.next(), json!("ours"));
+    assert_eq!(ear.heard(), ["0"]);
+    assert!(strange_ear.heard().is_empty());
+}
+
+/// The pool as it comes: nobody has to choose anything to be woken.
+#[test]
+fn a_pool_with_default_settings_is_woken() {
+    let pg = Pg::with_tasks();
+    let told = crate::told::Told::default();
+    let pool = WorkerPool::builder(pg.store.clone(), "tasks")
+        .events(told.clone())
+        .handle(|_: Value, _: &Context| Ok(()))
+        .start()
+        .unwrap();
+    told.armed();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    producer.enqueue("hello").unwrap();
+    assert!(pool.counters().wait(MINUTE, |seen| seen.finished == 1));
+}
