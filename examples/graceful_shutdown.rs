@@ -12,11 +12,10 @@ mod support;
 
 use std::error::Error;
 use std::process;
-use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use pgqrs::{Context, Events, PgStore, Producer, StopHandle, Store, WorkerPool};
+use pgqrs::{Context, PgStore, Producer, StopHandle, Store, WorkerPool};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -25,15 +24,6 @@ const QUEUE: &str = "graceful";
 /// How long the running handlers have, once it is to stop. Less than what whoever sends the
 /// signal waits before the next one: docker stop 10 seconds, Kubernetes 30.
 const GRACE: Duration = Duration::from_secs(8);
-
-/// Passes on that the pool stops: by a signal, or by an error.
-struct Stopping(Sender<()>);
-
-impl Events for Stopping {
-    fn stopping(&self) {
-        let _ = self.0.send(());
-    }
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let store = match std::env::var_os("PGQRS_DSN") {
@@ -48,17 +38,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let stop = StopHandle::new();
     stop_on_signals(&stop)?;
-    let (stopping, stopped) = channel();
     let pool = WorkerPool::builder(store, QUEUE)
         .stop_handle(&stop)
-        .events(Stopping(stopping))
         .handle(|millis: u64, _: &Context| {
             thread::sleep(Duration::from_millis(millis)); // the work
             Ok(())
         })
         .start()?;
     println!("working");
-    stopped.recv()?;
+    stop.wait(); // an error that ends the pool stops it, too
     let report = pool.shutdown(GRACE)?;
     println!("{report}");
     Ok(())

@@ -59,8 +59,14 @@ impl StopHandle {
         self.stopped.try_recv() == Err(TryRecvError::Disconnected)
     }
 
+    /// Waits for the stop.
+    pub fn wait(&self) {
+        // Nothing is ever received.
+        let _ = self.stopped.recv();
+    }
+
     /// Waits for the stop, but at most this long; returns whether it came.
-    pub(crate) fn wait(&self, at_most: Duration) -> bool {
+    pub fn wait_timeout(&self, at_most: Duration) -> bool {
         self.stopped.recv_timeout(at_most) == Err(RecvTimeoutError::Disconnected)
     }
 

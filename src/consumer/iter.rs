@@ -37,7 +37,7 @@ impl<'a, S: Store> Messages<'a, S> {
             self.leased_until = Instant::now().checked_add(settings.lock_time);
             self.ahead = self.consumer.dequeue()?.into();
             if self.ahead.is_empty() {
-                self.consumer.stop.wait(self.consumer.pause());
+                self.consumer.stop.wait_timeout(self.consumer.pause());
             }
         }
         Ok(())
@@ -61,7 +61,7 @@ impl<S: Store> Iterator for Messages<'_, S> {
             self.give_back();
         }
         if self.failed {
-            self.consumer.stop.wait(self.consumer.pause());
+            self.consumer.stop.wait_timeout(self.consumer.pause());
             self.failed = false;
         }
         if let Err(error) = self.fetch() {

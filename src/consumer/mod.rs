@@ -152,7 +152,8 @@ impl<S: Store> Consumer<S> {
                 return Ok(messages);
             }
             let pause = self.pause();
-            self.stop.wait(left.map_or(pause, |left| left.min(pause)));
+            self.stop
+                .wait_timeout(left.map_or(pause, |left| left.min(pause)));
         }
     }
 

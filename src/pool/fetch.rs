@@ -53,7 +53,7 @@ impl Fetch {
             if let Err(error) = fetched {
                 if error.is_transient() {
                     let pause = self.backoff.failed(&self.shared, &error);
-                    self.shared.stop.wait(pause);
+                    self.shared.stop.wait_timeout(pause);
                 } else {
                     self.shared.fail(error);
                 }
@@ -237,7 +237,7 @@ impl Fetch {
         if empty {
             self.shared.stop.stop();
         } else {
-            self.shared.stop.wait(AGAIN);
+            self.shared.stop.wait_timeout(AGAIN);
         }
         Ok(())
     }

@@ -160,7 +160,7 @@ impl WorkerPool {
         };
         if !in_time {
             self.shared.abandon.stop();
-            if !self.shared.settled.wait(LAST_SETTLEMENT) {
+            if !self.shared.settled.wait_timeout(LAST_SETTLEMENT) {
                 self.shared.abandon_the_rest();
             }
             self.threads.clear(); // not waited for

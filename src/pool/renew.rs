@@ -18,7 +18,7 @@ pub(super) fn run(shared: &Shared) {
     let mut backoff = Backoff::new("renew");
     let tick = (shared.lock_time / LOOKS_PER_LOCK_TIME).max(Duration::from_millis(1));
     let mut pause = tick;
-    while !shared.settled.wait(pause) && !shared.abandon.is_stopped() {
+    while !shared.settled.wait_timeout(pause) && !shared.abandon.is_stopped() {
         pause = match renew(shared) {
             Ok(renewed) => {
                 if renewed > 0 {

@@ -232,7 +232,7 @@ impl Settler<'_> {
                 return false;
             }
         }
-        !self.shared.abandon.wait(pause)
+        !self.shared.abandon.wait_timeout(pause)
     }
 }
 
