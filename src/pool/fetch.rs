@@ -26,6 +26,9 @@ const WOKEN_SHARE: u32 = 4;
 /// After so many looks in a row that found something, nobody needs to wake us any more.
 const BUSY: u32 = 3;
 
+/// Nor when there was no room for so long: everybody would notify one who cannot listen.
+const FULL: Duration = Duration::from_secs(1);
+
 pub(super) struct Fetch {
     pub(super) shared: Arc<Shared>,
     pub(super) turns: Turns,
@@ -37,6 +40,8 @@ pub(super) struct Fetch {
     pub(super) finished: Sender<Finished>,
     pub(super) caution: Caution,
     pub(super) backoff: Backoff,
+    /// Since when there is no room.
+    pub(super) full: Option<Instant>,
 }
 
 impl Fetch {
@@ -84,6 +89,7 @@ impl Fetch {
     }
 
     fn fetch(&mut self, at: usize, limit: usize) -> Result<()> {
+        self.full = None;
         let source = &self.turns.sources[at];
         let queue = Arc::clone(&source.queue);
         let since = Instant::now();
@@ -187,14 +193,19 @@ impl Fetch {
             return self.end_if_empty(now);
         }
         let wait = if room > 0 {
+            self.full = None;
             let woken = self.turns.sources.iter().all(|source| source.armed);
             self.shared.reporter.tell(|events| events.asleep(woken));
             self.turns
                 .next_look()
                 .map(|at| at.saturating_duration_since(now))
         } else {
-            // The room is rung for; that caution ends with time is not.
-            Some(Duration::from_secs(1))
+            if *self.full.get_or_insert(now) + FULL <= now {
+                self.wake_no_more(now);
+            }
+            // The room is rung for; that caution ends with time is not, nor that it is time to
+            // disarm.
+            Some(FULL)
         };
         let time = wait.map_or_else(never, after);
         select_biased! {
@@ -203,6 +214,16 @@ impl Fetch {
             recv(time) -> _ => {}
         }
         Ok(())
+    }
+
+    /// Has nobody wake the pool until it found room, and nothing to fill it with.
+    fn wake_no_more(&mut self, now: Instant) {
+        let Some(wakeups) = &self.wakeups else { return };
+        for at in 0..self.turns.sources.len() {
+            wakeups.disarm(self.turns.sources[at].queue.id);
+            // What becomes ready from here on is not told.
+            self.turns.look_again(at, now);
+        }
     }
 
     /// Stops the pool if no queue has anything ready; else looks again.

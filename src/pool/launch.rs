@@ -109,6 +109,7 @@ pub(super) fn launch(setup: Setup, queues: Vec<Registered>, fewer: usize) -> Res
             shared.lock_time,
         ),
         backoff: Backoff::new("dequeue"),
+        full: None,
         shared: Arc::clone(&shared),
         turns: Turns::new(sources),
         bells,
