@@ -103,7 +103,7 @@ impl Fetch {
         }
         self.turns.look_again(at, now);
         if self.turns.sources[at].streak == BUSY {
-            self.disarm(at);
+            self.disarm(at, now);
         }
         let count = messages.len();
         let told = &self.shared.reporter;
@@ -182,13 +182,14 @@ impl Fetch {
         self.turns.rest(at, now, pause);
     }
 
-    /// Nobody needs to wake us for this queue.
-    fn disarm(&mut self, at: usize) {
+    /// Nobody needs to wake us for this queue: we look at it as soon as there is room.
+    fn disarm(&mut self, at: usize, now: Instant) {
         let source = &mut self.turns.sources[at];
         if let Some(wakeups) = &self.wakeups
             && std::mem::take(&mut source.waiting)
         {
             source.armed = false;
+            source.next_look = now;
             wakeups.disarm(source.queue.id);
         }
     }
@@ -206,7 +207,7 @@ impl Fetch {
                 .map(|at| at.saturating_duration_since(now))
         } else {
             for at in 0..self.turns.sources.len() {
-                self.disarm(at);
+                self.disarm(at, now);
             }
             // The room is rung for; that caution ends with time is not.
             Some(Duration::from_secs(1))

@@ -10,7 +10,7 @@ use crate::support::{Cluster, private_server};
 use crate::told::MINUTE;
 
 /// How often each pool is seen to go to sleep while statements are counted.
-const LOOKS: u64 = 4;
+const LOOKS: u64 = 8;
 
 /// A look may have begun before the counting did, in each of three queues; and a pool that is
 /// woken looks once more when it begins to be.
@@ -52,11 +52,15 @@ impl Idle {
         }
     }
 
-    /// Waits until it went to sleep so many times more.
+    /// How often it went to sleep.
+    fn slept(&self) -> u64 {
+        self.pool.counters().read().asleep
+    }
+
+    /// Waits until it went to sleep so often.
     fn sleeps(&self, times: u64) {
         let counters = self.pool.counters();
-        let wanted = counters.read().asleep + times;
-        assert!(counters.wait(MINUTE, |seen| seen.asleep >= wanted));
+        assert!(counters.wait(MINUTE, |seen| seen.asleep >= times));
     }
 
     /// How many statements its database was sent.
@@ -103,10 +107,11 @@ fn an_idle_pool_makes_at_most_four_statements_a_second() {
     for idle in &pools {
         idle.sleeps(2); // until all is as it will stay
     }
-    for idle in pools {
-        let began = Instant::now();
-        let before = idle.statements(&mut monitor);
-        idle.sleeps(LOOKS);
+    let before = pools
+        .each_ref()
+        .map(|idle| (Instant::now(), idle.statements(&mut monitor), idle.slept()));
+    for (idle, (began, before, slept)) in pools.into_iter().zip(before) {
+        idle.sleeps(slept + LOOKS);
         let made = idle.statements(&mut monitor) - before;
         let seconds = began.elapsed().as_secs_f64();
         let name = idle.database;

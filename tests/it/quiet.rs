@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgqrs::{Context, PgStore, Producer, WorkerPool, WorkerPoolBuilder};
+use pgqrs::{Context, PgStore, Producer, Store, WorkerPool, WorkerPoolBuilder};
 use postgres::Client;
 use serde_json::Value;
 
@@ -74,6 +74,36 @@ fn nobody_is_notified_while_the_pool_is_busy() {
     assert_eq!(ear.heard(), ["0"]);
     go_on.send(()).unwrap();
     assert!(counters.wait(MINUTE, |seen| seen.finished == 111));
+}
+
+/// Nor one that has no room, because its handlers take their time.
+#[test]
+fn nobody_is_notified_while_the_pool_is_full() {
+    let pg = Pg::with_tasks();
+    pg.store.create_queue("others").unwrap();
+    let (mut ear, mut client) = (Ear::new(&pg), pg.client());
+    let (go_on, gate) = crossbeam_channel::unbounded::<()>();
+    let sleeper = Sleeper::with(&pg.store, |pool| {
+        pool.queue("others", 1)
+            .threads(1)
+            .prefetch(0)
+            .handle(move |_: Value, _: &Context| {
+                let _ = gate.recv();
+                Ok(())
+            })
+    });
+    Producer::new(&pg.store, "others")
+        .unwrap()
+        .enqueue("long")
+        .unwrap();
+    wait_until_nobody_waits(&mut client);
+    assert_eq!(heard_of_a_hundred(&pg, &mut ear), 0);
+    // It finds them by itself once it has room.
+    drop(go_on);
+    let counters = sleeper.pool.counters();
+    assert!(counters.wait(MINUTE, |seen| seen.finished == 101));
+    sleeper.told.armed();
+    assert_eq!(waiting(&mut client).len(), 1);
 }
 
 /// What the sessions of this name did last.
