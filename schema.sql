@@ -220,7 +220,8 @@ END
 $$;
 
 -- Has this session notified of what becomes ready in the queue, on the channel that is
--- returned. The payload: in how many microseconds it is due, 0 for ready.
+-- returned, by 'ready'. After 'scheduled' pgqrs_upcoming says when: the notification comes
+-- at the commit, which may be long after the enqueue.
 CREATE FUNCTION pgqrs_wait(_queue_id bigint, OUT channel text, OUT due_in interval, OUT unsure boolean)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -284,8 +285,7 @@ BEGIN
         SELECT array_agg(id) INTO pgqrs_enqueue_batch.ids FROM body;
     END IF;
     IF pgqrs_is_waited_for(_queue_id) THEN
-        PERFORM pg_notify(pgqrs_channel(_queue_id),
-                          greatest(extract(epoch FROM vt - enqueued_at) * 1e6, 0)::bigint::text);
+        PERFORM pg_notify(pgqrs_channel(_queue_id), CASE WHEN _delay IS NULL THEN 'ready' ELSE 'scheduled' END);
     END IF;
 END
 $$;
@@ -495,8 +495,7 @@ BEGIN
     SELECT array_agg(id) INTO _changed FROM back;
     IF _changed IS NOT NULL AND pgqrs_is_waited_for(_queue_id) THEN
         PERFORM pg_notify(pgqrs_channel(_queue_id),
-                          greatest(extract(epoch FROM (SELECT min(delay) FROM unnest(_delays) AS delay)) * 1e6, 0)
-                              ::bigint::text);
+                          CASE WHEN interval '0' >= ALL (_delays) THEN 'ready' ELSE 'scheduled' END);
     END IF;
     RETURN _changed;
 END

@@ -370,14 +370,10 @@ impl Listener {
                 if let Some(watch) = watch
                     && watch.channel == notification.channel()
                 {
-                    let micros = notification.payload().parse().unwrap_or(0);
-                    let at = Instant::now().checked_add(span(micros));
-                    match (micros, at, watch.due_at) {
-                        (..=0, ..) => queue.bell.ring(),
-                        (_, Some(at), due_at) if due_at.is_none_or(|due_at| at < due_at) => {
-                            watch.due_at = Some(at);
-                        }
-                        _ => {}
+                    match notification.payload() {
+                        "ready" => queue.bell.ring(),
+                        // Something is due, or will be: time to look ahead.
+                        _ => watch.due_at = Some(Instant::now()),
                     }
                 }
             }

@@ -3,7 +3,11 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use pgqrs::{Consumer, Context, Producer, Store, WorkerPool};
+use pgqrs::testing::Harness;
+use pgqrs::{
+    Consumer, Context, NewMessage, Outcome, Producer, Receipt, Settlement, Store, Transactional,
+    WorkerPool,
+};
 use serde_json::{Value, json};
 
 use crate::pg::Pg;
@@ -106,6 +110,28 @@ fn a_message_that_is_due_before_the_one_known_wakes_first() {
 }
 
 #[test]
+fn messages_that_were_delayed_in_a_transaction_wake_when_they_are_due() {
+    let (pg, sleeper, producer) = sleeping();
+    let queue = producer.queue().id;
+    let mut client = pg.client();
+    let mut tx = client.transaction().unwrap();
+    for (name, delay) in [
+        ("never", HOUR),
+        ("second", 5 * SHORT),
+        ("first", Duration::ZERO),
+    ] {
+        let message = NewMessage::new(name).unwrap();
+        let store = &pg.store;
+        store
+            .enqueue_in(&mut tx, queue, vec![message], Some(delay))
+            .unwrap();
+    }
+    tx.commit().unwrap();
+    assert_eq!(sleeper.next(), json!("first"));
+    assert_eq!(sleeper.next(), json!("second"));
+}
+
+#[test]
 fn a_release_by_another_consumer_wakes() {
     let pg = Pg::with_tasks();
     let other = pg.another(|builder| builder.lock_time(HOUR));
@@ -118,6 +144,28 @@ fn a_release_by_another_consumer_wakes() {
     consumer.release(&held[0], Duration::ZERO).unwrap();
     assert_eq!(sleeper.next(), json!("now"));
     consumer.release(&held[1], SHORT).unwrap();
+    assert_eq!(sleeper.next(), json!("later"));
+    // Some of them now, others later.
+    producer
+        .batch_enqueue_delayed(["now", "later"], HOUR)
+        .unwrap();
+    pg.advance(HOUR);
+    drop(sleeper);
+    let held = consumer.dequeue().unwrap();
+    let sleeper = Sleeper::on(&pg.store);
+    let released = [Duration::ZERO, SHORT].into_iter().zip(&held);
+    let released: Vec<Settlement> = released
+        .map(|(delay, message)| Settlement {
+            receipt: Receipt::from(message),
+            outcome: Outcome::Release {
+                delay,
+                charged: false,
+            },
+        })
+        .collect();
+    let queue = consumer.queue().id;
+    assert_eq!(other.settle(queue, &released).unwrap(), [true, true]);
+    assert_eq!(sleeper.next(), json!("now"));
     assert_eq!(sleeper.next(), json!("later"));
 }
 
@@ -212,7 +260,7 @@ fn queues_of_two_schemas_with_the_same_id_do_not_wake_one_another() {
     assert!(ear.heard().is_empty() && strange_ear.heard().is_empty());
     producer.enqueue("ours").unwrap();
     assert_eq!(sleeper.next(), json!("ours"));
-    assert_eq!(ear.heard(), ["0"]);
+    assert_eq!(ear.heard(), ["ready"]);
     assert!(strange_ear.heard().is_empty());
 }
 
