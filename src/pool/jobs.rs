@@ -6,13 +6,12 @@
 //! catches it takes a message and throws it on if there are more. However many threads there
 //! are, only as many wake as find work.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select_biased};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::held::Held;
 use crate::message::Message;
-use crate::stop::StopHandle;
 
 /// A message on its way to a handler.
 pub(super) type Job = (Arc<Held>, Message);
@@ -20,28 +19,31 @@ pub(super) type Job = (Arc<Held>, Message);
 /// The fetch thread's end. Dropping it ends the handlers.
 pub(super) struct JobSender {
     jobs: Sender<Job>,
-    throw: Sender<()>,
+    baton: Arc<Baton>,
 }
 
 /// A handler thread's end.
 #[derive(Clone)]
 pub(super) struct JobReceiver {
     jobs: Receiver<Job>,
-    throw: Sender<()>,
-    baton: Receiver<()>,
+    baton: Arc<Baton>,
 }
 
 /// A channel with room for so many messages.
 pub(super) fn channel(capacity: usize) -> (JobSender, JobReceiver) {
-    let (sender, jobs) = bounded(capacity);
-    let (throw, baton) = bounded(1);
-    let receiver = JobReceiver {
-        jobs,
-        throw: throw.clone(),
-        baton,
+    let (sender, receiver) = bounded(capacity);
+    let baton = Arc::new(Baton::default());
+    let jobs = JobReceiver {
+        jobs: receiver,
+        baton: Arc::clone(&baton),
     };
-    let jobs = sender;
-    (JobSender { jobs, throw }, receiver)
+    (
+        JobSender {
+            jobs: sender,
+            baton,
+        },
+        jobs,
+    )
 }
 
 impl JobSender {
@@ -51,30 +53,32 @@ impl JobSender {
             // While there is a sender the pool has a receiver.
             let _ = self.jobs.send(job);
         }
-        // If it is in the air already, its catcher will find these.
-        let _ = self.throw.try_send(());
+        self.baton.throw();
+    }
+}
+
+impl Drop for JobSender {
+    fn drop(&mut self) {
+        self.baton.end();
     }
 }
 
 impl JobReceiver {
     /// Waits for a message; `None` once the fetch thread has ended and nothing is left.
-    pub(super) fn recv(&self, stop: &StopHandle) -> Option<Job> {
+    pub(super) fn recv(&self) -> Option<Job> {
         loop {
-            match self.jobs.try_recv() {
-                Ok(job) => return Some(job),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => {}
+            if let Some(job) = self.try_recv() {
+                return Some(job);
             }
-            select_biased! {
-                // Nobody throws any more: what is left comes by the channel, and then its end.
-                recv(stop.stopped()) -> _ => return self.jobs.recv().ok(),
-                recv(self.baton) -> _ => {}
-            }
-            if let Ok(job) = self.jobs.try_recv() {
+            let thrown = self.baton.catch();
+            if let Some(job) = self.try_recv() {
                 if !self.jobs.is_empty() {
-                    let _ = self.throw.try_send(());
+                    self.baton.throw();
                 }
                 return Some(job);
+            }
+            if !thrown {
+                return None;
             }
         }
     }
@@ -82,5 +86,52 @@ impl JobReceiver {
     /// Takes a message if one is there.
     pub(super) fn try_recv(&self) -> Option<Job> {
         self.jobs.try_recv().ok()
+    }
+}
+
+/// One for all threads. Not a channel: who waits for one of those first spins for a while,
+/// in the hope that it is worth it, and many idle threads spinning are not.
+#[derive(Default)]
+struct Baton {
+    state: Mutex<State>,
+    thrown: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    in_the_air: bool,
+    ended: bool,
+}
+
+impl Baton {
+    /// Has one thread look for messages. If it is in the air already, its catcher will find
+    /// them.
+    fn throw(&self) {
+        let mut state = self.lock();
+        if !state.in_the_air {
+            state.in_the_air = true;
+            self.thrown.notify_one();
+        }
+    }
+
+    /// Nobody throws it any more.
+    fn end(&self) {
+        self.lock().ended = true;
+        self.thrown.notify_all();
+    }
+
+    /// Waits for it; `false` once nobody throws it any more.
+    fn catch(&self) -> bool {
+        let mut state = self.lock();
+        while !state.in_the_air && !state.ended {
+            let waited = self.thrown.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        state.in_the_air = false;
+        !state.ended
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn run(
 ) {
     match handler {
         Handler::One(handler) => {
-            while let Some((held, message)) = jobs.recv(&shared.stop) {
+            while let Some((held, message)) = jobs.recv() {
                 let outcome = match begin(shared, &held) {
                     false => Finished::unstarted(held),
                     true => {
@@ -42,7 +42,7 @@ pub(super) fn run(
             }
         }
         Handler::Many { most, handler } => {
-            while let Some(first) = jobs.recv(&shared.stop) {
+            while let Some(first) = jobs.recv() {
                 let mut taken = vec![first];
                 while taken.len() < *most
                     && let Some(more) = jobs.try_recv()
