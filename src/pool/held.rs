@@ -176,3 +176,47 @@ impl Holding {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use time::OffsetDateTime;
+
+    fn held(lock_time: Duration) -> Held {
+        let queue = Queue {
+            id: 1,
+            name: "tasks".to_owned(),
+            created_at: OffsetDateTime::UNIX_EPOCH,
+        };
+        let message = Message {
+            id: 1,
+            queue_id: 1,
+            payload: Value::Null,
+            enqueued_at: OffsetDateTime::UNIX_EPOCH,
+            vt: OffsetDateTime::UNIX_EPOCH,
+            read_ct: 1,
+            attempt: 1,
+            lapsed: false,
+            worker: Some(1),
+        };
+        Held::new(&Arc::new(queue), &message, Instant::now(), lock_time)
+    }
+
+    #[test]
+    fn a_lease_that_is_lost_is_not_safe_whatever_its_time() {
+        let held = held(Duration::from_secs(3600));
+        assert!(held.is_safe());
+        assert!(held.lose() && !held.lose());
+        assert!(!held.is_safe());
+    }
+
+    #[test]
+    fn a_lease_is_safe_until_its_end_and_never_made_shorter() {
+        let held = held(Duration::ZERO);
+        assert!(!held.is_safe());
+        held.extended(Instant::now(), Duration::MAX);
+        held.extended(Instant::now(), Duration::ZERO);
+        assert!(held.is_safe());
+    }
+}

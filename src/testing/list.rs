@@ -292,6 +292,7 @@ macro_rules! __conformance_cases {
                 a_pool_that_is_stopped_before_it_starts_does_nothing,
                 a_pool_can_be_stopped_twice,
                 a_handler_sees_the_stop,
+                nothing_is_started_after_a_stop,
                 a_report_adds_up,
                 pools_that_come_and_go_lose_nothing,
             ];

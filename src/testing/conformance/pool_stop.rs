@@ -177,6 +177,26 @@ pub fn a_handler_sees_the_stop(h: &impl Harness) {
     assert_eq!(reads(&only(tasks.drain())), (2, 1));
 }
 
+/// From the stop on, no handler is started, though the messages wait for one.
+pub fn nothing_is_started_after_a_stop(h: &impl Harness) {
+    let tasks = tasks(h);
+    tasks.put(200);
+    let (stop, gate) = (StopHandle::new(), Gate::default());
+    let (stopping, at_gate) = (stop.clone(), gate.clone());
+    let pool = tasks.pool().stop_handle(&stop).threads(1);
+    let pool = pool.handle(move |_: Message, _: &Context| {
+        at_gate.pass();
+        stopping.stop();
+        Ok(())
+    });
+    let pool = pool.start().unwrap();
+    wait(&pool, |seen| seen.fetched == 200);
+    sleeps_again(&pool); // all of them wait for the handler now
+    gate.open();
+    let report = pool.join().unwrap();
+    assert_eq!((report.started, report.given_back), (1, 199));
+}
+
 /// Whatever happens to messages, the report adds up to those that were fetched.
 pub fn a_report_adds_up(h: &impl Harness) {
     let tasks = tasks(h);
