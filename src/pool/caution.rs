@@ -8,19 +8,20 @@
 //!
 //! - holds no more than its threads work on (*careful*): whatever happens then, only messages
 //!   that were being worked on are charged;
-//! - and holds a single message, if it has had three attempts, or has come to its last
-//!   (*alone*): if the process dies now, it was this one.
+//! - and holds a single message, if it is at its last attempt, or at its third while leases
+//!   have just lapsed (*alone*): if the process dies now, it was this one.
 //!
 //! What was fetched beyond that is given back without charging an attempt, and comes again
-//! first, in its order. At its last attempt it is under suspicion still: the pool that gave it
-//! back may have died since, and the next one must not fetch it ahead and be charged for it.
-//! The pool is itself again when a fetch brings only new messages, or nothing, or after a while.
+//! first, in its order; to whichever pool, so it carries the suspicion with it: an attempt was
+//! charged, and it was given back since. (A message that was once retried and then given back
+//! for other reasons looks the same. That costs only speed.) The pool is itself again when a
+//! fetch brings only new messages, or nothing, or after a while.
 
 use std::time::{Duration, Instant};
 
 use crate::message::Message;
 
-/// From this attempt on, a message that is under suspicion is worked on alone.
+/// From this attempt on, messages are worked on alone while leases have just lapsed.
 const GRAVE: i32 = 3;
 
 /// How long to be careful after the last lapsed lease, in lock times, ...
@@ -41,7 +42,10 @@ pub(super) struct Caution {
     attempts: u32,
     lasts: Duration,
     mode: Mode,
+    /// The end of being careful.
     until: Instant,
+    /// The same, by lapsed leases alone: then something has crashed for certain.
+    crashed_until: Instant,
 }
 
 impl Caution {
@@ -52,6 +56,7 @@ impl Caution {
             lasts: lock_time.saturating_mul(LOCK_TIMES).max(AT_LEAST),
             mode: Mode::Normal,
             until: Instant::now(),
+            crashed_until: Instant::now(),
         }
     }
 
@@ -66,15 +71,24 @@ impl Caution {
 
     /// Looks at what was fetched.
     pub(super) fn see(&mut self, now: Instant, fetched: &[Message]) {
-        let suspect = fetched.iter().any(|message| self.is_suspect(message));
+        let suspect = fetched.iter().any(is_suspect);
         let again = fetched.iter().any(|message| message.read_ct > 1);
+        let later = now.checked_add(self.lasts).unwrap_or(now);
         if suspect {
-            self.until = now.checked_add(self.lasts).unwrap_or(now);
+            self.until = later;
         }
+        if fetched.iter().any(|message| message.lapsed) {
+            self.crashed_until = later;
+        }
+        let crashed = now < self.crashed_until;
+        let grave = |message: &Message| match crashed {
+            true => message.read_ct > 1 && (message.attempt >= GRAVE || self.is_last(message)),
+            false => is_suspect(message) && self.is_last(message),
+        };
         self.mode = match self.mode {
             Mode::Normal if !suspect => Mode::Normal,
             _ if !again => Mode::Normal,
-            _ if fetched.iter().any(|message| self.is_grave(message)) => Mode::Alone,
+            _ if fetched.iter().any(grave) => Mode::Alone,
             _ => Mode::Careful,
         };
     }
@@ -92,20 +106,16 @@ impl Caution {
         }
     }
 
-    /// Whether an attempt was charged that may have ended in a crash: by a lapsed lease, or by
-    /// one that lapsed before somebody careful gave the message back. (What was only retried
-    /// has as many attempts as deliveries.)
-    fn is_suspect(&self, message: &Message) -> bool {
-        message.lapsed || self.is_last(message) && message.read_ct > message.attempt
-    }
-
-    fn is_grave(&self, message: &Message) -> bool {
-        message.read_ct > 1 && (message.attempt >= GRAVE || self.is_last(message))
-    }
-
     fn is_last(&self, message: &Message) -> bool {
         u32::try_from(message.attempt).is_ok_and(|attempt| attempt >= self.attempts)
     }
+}
+
+/// Whether an attempt was charged that may have ended in a crash: by a lease that lapsed, now
+/// or before somebody gave the message back. What was only retried has as many attempts as
+/// deliveries.
+fn is_suspect(message: &Message) -> bool {
+    message.lapsed || message.attempt > 1 && message.read_ct > message.attempt
 }
 
 #[cfg(test)]
@@ -162,15 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_careful_pool_gave_back_before_its_last_attempt_is_reason_enough_for_the_next() {
+    fn what_a_careful_pool_gave_back_is_reason_enough_for_the_next() {
         let given_back = |attempt| Message {
             read_ct: attempt + 1,
             ..message(attempt, false)
         };
-        let (mut caution, now) = caution();
-        assert!(keeps(&mut caution, now, &vec![given_back(4); 100], 0));
-        assert!(!keeps(&mut caution, now, &vec![given_back(5); 100], 0));
-        assert_eq!(caution.limit(now, 256, 0), 1);
+        for (attempt, limit) in [(1, 256), (2, 4), (4, 4), (5, 1)] {
+            let (mut caution, now) = caution();
+            let kept = keeps(&mut caution, now, &vec![given_back(attempt); 100], 0);
+            assert_eq!(kept, attempt == 1, "attempt {attempt}");
+            assert_eq!(caution.limit(now, 256, 0), limit, "attempt {attempt}");
+        }
     }
 
     #[test]
