@@ -183,15 +183,18 @@ CREATE FUNCTION pgqrs_close(_ids bigint[]) RETURNS boolean LANGUAGE sql IMMUTABL
     SELECT _ids[cardinality(_ids)]::float8 - _ids[1] < 4 * cardinality(_ids) -- float8: no overflow
 $$;
 
--- Waiting. NOTIFY takes a lock that the whole database shares until the transaction has
+-- Waiting
+--
+-- NOTIFY takes a lock that the whole database shares until the transaction has
 -- ended, flush included, so nobody is notified unless somebody waits. A waiting session says
 -- so by an advisory lock, shared by all who wait for that queue (pgqrs_wait): no row is
 -- written, and nothing is left behind when it dies. Whoever makes a message ready tries to
 -- get that lock alone, and gives it back at once if it could: then nobody waits.
 --
 -- Nobody is overlooked. Who enqueues holds the queue's other lock (of pgqrs_enqueue_batch)
--- from before this question until its commit; who begins to wait first takes the one, and
--- then asks for the other: so either is seen by the other.
+-- from before this question until its commit, and who releases one of its own (as that one
+-- would deadlock with delete_queue); who begins to wait first takes the one, and then asks for
+-- the others: so either is seen by the other.
 
 -- What stands for waiting on a queue, of this schema and no other.
 CREATE FUNCTION pgqrs_wait_key(_queue_id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
@@ -212,7 +215,8 @@ $$;
 CREATE FUNCTION pgqrs_upcoming(_queue_id bigint, OUT due_in interval, OUT unsure boolean)
 LANGUAGE plpgsql AS $$
 BEGIN
-    unsure := NOT pg_try_advisory_xact_lock(7737617083142869363 # _queue_id);
+    unsure := NOT pg_try_advisory_xact_lock(7737617083142869363 # _queue_id)
+              OR NOT pg_try_advisory_xact_lock(3141592653589793238 # _queue_id);
     due_in := (SELECT vt FROM pgqrs_scheduled
                WHERE queue_id = _queue_id AND vt > statement_timestamp()
                ORDER BY queue_id, vt LIMIT 1) - clock_timestamp();
@@ -395,22 +399,34 @@ $$;
 
 -- Moves the end of the leases to _by from now; never to an earlier time than it was. Made
 -- once for many dequeues, if at all: always reads one by one.
+--
+-- Waits for nobody: a row that is locked, because a transaction is open in which its consumer
+-- settles it, is answered for as its owner's and left as it is. Nobody can dequeue it
+-- meanwhile, and all other leases are extended in time.
 CREATE FUNCTION pgqrs_extend_visibility(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[],
                                         _by interval)
 RETURNS bigint[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    _changed bigint[];
+    _owned bigint[];
+    _free tid[];
 BEGIN
-    WITH held AS (
-        UPDATE pgqrs_live SET vt = greatest(vt, statement_timestamp() + _by)
-        WHERE queue_id = _queue_id AND id = ANY (_ids)
+    SELECT array_agg(id) INTO _owned
+    FROM pgqrs_live
+    WHERE queue_id = _queue_id AND id = ANY (_ids)
+      AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
+      AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct);
+    SELECT array_agg(ctid) INTO _free
+    FROM (
+        SELECT ctid FROM pgqrs_live
+        WHERE queue_id = _queue_id AND id = ANY (_owned)
           AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
           AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
-        RETURNING id
-    )
-    SELECT array_agg(id) INTO _changed FROM held;
-    RETURN _changed;
+        FOR UPDATE SKIP LOCKED
+    ) free;
+    UPDATE pgqrs_live SET vt = greatest(vt, statement_timestamp() + _by)
+    WHERE ctid = ANY (_free);
+    RETURN _owned;
 END
 $$;
 
@@ -484,6 +500,7 @@ RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
     _changed bigint[];
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(3141592653589793238 # _queue_id); -- see "Waiting"
     WITH back AS (
         INSERT INTO pgqrs_scheduled (queue_id, vt, id, read_ct, attempt)
         SELECT _queue_id, statement_timestamp() + _delays[place], id, read_ct,

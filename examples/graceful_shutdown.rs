@@ -36,17 +36,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         Producer::new(&store, QUEUE)?.batch_enqueue(vec![1; 100_000])?;
     }
 
-    let stop = StopHandle::new();
-    stop_on_signals(&stop)?;
     let pool = WorkerPool::builder(store, QUEUE)
-        .stop_handle(&stop)
         .handle(|millis: u64, _: &Context| {
             thread::sleep(Duration::from_millis(millis)); // the work
             Ok(())
         })
         .start()?;
+    let stop = pool.stop_handle();
+    stop_on_signals(&stop)?;
     println!("working");
-    stop.wait(); // an error that ends the pool stops it, too
+    stop.wait(); // also where an error ends the pool
     let report = pool.shutdown(GRACE)?;
     println!("{report}");
     Ok(())

@@ -59,8 +59,9 @@ pub trait Events: Send + Sync {
     fn given_back(&self, delivery: &Delivery<'_>) {}
     /// A message was given up: it is among the dead letters.
     fn dead_lettered(&self, delivery: &Delivery<'_>, reason: &str) {}
-    /// Somebody else owns a message that the pool held, or it is gone: its lease ran out, or
-    /// somebody settled it by other means. Nothing that the pool says of it counts.
+    /// A delivery is no longer the pool's: its lease ran out and the message was delivered again,
+    /// or somebody settled it by other means. What the handler answers for it does not count,
+    /// unless it was this pool that got it again: then the handler goes on under the new lease.
     fn lease_lost(&self, delivery: &Delivery<'_>) {}
     /// A message was settled, or its lease was lost: the connection broke in the middle of
     /// the call, and nobody can tell.
@@ -72,13 +73,14 @@ pub trait Events: Send + Sync {
     fn reconnecting(&self, doing: &str, error: &Error, pause: Duration) {}
     /// After failures, a call of this sort succeeded again.
     fn reconnected(&self, doing: &str) {}
-    /// All queues are empty: the pool sleeps until it is woken, or until its next look. `woken`:
-    /// whether the store tells of new messages.
+    /// The pool has looked and found nothing, and sleeps until it is woken or until its next
+    /// look; told each time. `woken`: whether the store tells of new messages.
     fn asleep(&self, woken: bool) {}
     /// The pool was asked to stop, and starts nothing any more.
     fn stopping(&self) {}
-    /// Handlers were still running when the grace of a shutdown was over: this many messages
-    /// are left to their leases.
+    /// The pool has ended without settling this many messages, which are left to their leases:
+    /// their handlers were still running when the grace of a shutdown was over, or the store
+    /// could not be reached.
     fn abandoned(&self, messages: usize) {}
 }
 
@@ -120,17 +122,17 @@ report! {
     given_back,
     /// Given up.
     dead_lettered,
-    /// Owned by somebody else in the end, or gone; see [`Events::lease_lost`].
+    /// Deliveries that somebody else got, or the pool once more; see [`Events::lease_lost`].
     lost,
     /// Settled or lost, nobody can tell; see [`Events::fate_unknown`].
     fate_unknown,
-    /// Still with a handler when the grace of a shutdown was over.
+    /// Not settled when the pool ended; see [`Events::abandoned`].
     abandoned,
     /// Extensions of leases.
     renewed,
     /// Calls that failed and were tried again.
     reconnecting,
-    /// Times that all queues were empty.
+    /// Times that it looked in vain.
     asleep,
 }
 
@@ -205,6 +207,9 @@ impl Counters {
 
     /// Waits until the numbers are as wanted, but at most `at_most`; returns whether they
     /// came to be.
+    ///
+    /// `wanted` is asked at every change, while the pool waits for the answer: let it be quick,
+    /// and not wait on the same counters.
     pub fn wait(&self, at_most: Duration, wanted: impl Fn(&Report) -> bool) -> bool {
         let deadline = Instant::now().checked_add(at_most);
         self.0.waiters.fetch_add(1, Ordering::SeqCst);

@@ -35,7 +35,7 @@ pub struct StopHandle {
 
 impl StopHandle {
     /// Makes a handle that nobody listens to yet; for
-    /// [`WorkerPoolBuilder::stop_handle`](crate::WorkerPoolBuilder::stop_handle).
+    /// [`WorkerPoolBuilder::stop_with`](crate::WorkerPoolBuilder::stop_with).
     #[must_use]
     pub fn new() -> Self {
         let (sender, stopped) = bounded(0);

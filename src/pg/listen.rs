@@ -3,10 +3,11 @@
 //! It listens only while somebody waits ([`Wakeups::arm`]), since everybody who makes messages
 //! ready has to notify as long as one does. See `pgqrs_wait` in `schema.sql`.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -59,7 +60,8 @@ pub(super) struct Listening {
     queues: Arc<Vec<Queue>>,
     /// Wakes the thread; dropped, it ends it.
     news: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// Disconnects when the thread has ended.
+    ended: Receiver<Infallible>,
 }
 
 impl Listening {
@@ -73,19 +75,23 @@ impl Listening {
         };
         let queues: Arc<Vec<Queue>> = Arc::new(bells.into_iter().map(queue).collect());
         let (news, told) = bounded(1);
+        let (ending, ended) = bounded(0);
         let listener = Listener {
             store,
             queues: Arc::clone(&queues),
             told,
         };
-        let thread = thread::Builder::new()
+        thread::Builder::new()
             .name("pgqrs-listen".to_owned())
-            .spawn(move || listener.run())
+            .spawn(move || {
+                listener.run();
+                drop(ending);
+            })
             .ok()?;
         Some(Self {
             queues,
             news: Some(news),
-            thread: Some(thread),
+            ended,
         })
     }
 
@@ -115,9 +121,9 @@ impl Wakeups for Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         self.news.take();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // It ends within a tick, unless it waits for a server that does not answer: that can
+        // take long, and touches nothing of ours any more.
+        let _ = self.ended.recv_timeout(20 * TICK);
     }
 }
 
@@ -241,7 +247,7 @@ impl Listener {
         while !heard && Instant::now() < deadline {
             let next = client.notifications().timeout_iter(TICK).next().ok()?;
             heard = next.is_some_and(|notification| notification.payload() == hello);
-            if client.is_closed() {
+            if client.is_closed() || self.pause(Some(Duration::ZERO)).is_err() {
                 return None;
             }
         }
@@ -337,7 +343,9 @@ impl Listener {
             watch.due_at = due_in.and_then(|micros| now.checked_add(span(micros)));
             watch.doubt = row.try_get::<_, bool>(2)?.then(|| {
                 let pause = watch.doubt.map_or(FIRST_DOUBT, |(_, pause)| pause * 2);
-                let pause = pause.min(LONGEST_DOUBT);
+                // All queues together ask as often as one.
+                let queues = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
+                let pause = pause.min(LONGEST_DOUBT.saturating_mul(queues));
                 (now + pause, pause)
             });
         }

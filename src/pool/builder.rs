@@ -21,6 +21,9 @@ use crate::store::Store;
 /// How many messages are fetched ahead unless the builder says otherwise.
 const PREFETCH: usize = 256;
 
+/// Shorter leases would be over before a thread gets to them, again and again.
+const SHORTEST_LOCK_TIME: Duration = Duration::from_millis(100);
+
 /// More threads, or messages in memory, than this are taken for a mistake.
 const MOST: usize = 100_000;
 
@@ -150,7 +153,8 @@ impl WorkerPoolBuilder {
         self
     }
 
-    /// Sets how long the leases are. Not zero; cut to [`MAX_SPAN`](crate::MAX_SPAN).
+    /// Sets how long the leases are: at least 100 milliseconds, as a lease has to hold until a
+    /// thread gets to it; cut to [`MAX_SPAN`](crate::MAX_SPAN).
     ///
     /// The pool renews them, so a handler may take longer. It is how long the messages of a
     /// process that dies stay hidden, and how long the store may be out of reach before
@@ -199,14 +203,16 @@ impl WorkerPoolBuilder {
         self
     }
 
-    /// Has the pool stop with this handle, which may be that of other pools and consumers
-    /// too, and may have been stopped already.
-    pub fn stop_handle(mut self, stop: &StopHandle) -> Self {
+    /// Has the pool stop with this handle too, which may be that of other pools and consumers,
+    /// and may have been stopped already. The pool itself never stops it. Replaces the
+    /// consumer's after [`WorkerPool::from_consumer`].
+    pub fn stop_with(mut self, stop: &StopHandle) -> Self {
         self.stop = stop.clone();
         self
     }
 
-    /// Sets what people are shown as the holder of the pool's leases.
+    /// Sets what people are shown as the holder of the pool's leases; a consumer that the pool
+    /// takes the place of keeps its name.
     ///
     /// Defaults to the program's name and process id.
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -229,7 +235,8 @@ impl WorkerPoolBuilder {
     }
 
     /// Sets a handler of up to `most` messages at a time (at least 1): those that wait when a
-    /// thread is free; it does not wait for more.
+    /// thread is free; it does not wait for more. As no more than [`prefetch`](Self::prefetch)
+    /// wait, set that to a few times `most`.
     ///
     /// It answers by position. Messages that it gives no answer for are retried, and so are
     /// all of them if it gives too many, or panics.
@@ -364,6 +371,12 @@ impl WorkerPoolBuilder {
     fn check(&mut self) -> Result<Handler> {
         self.settings.check()?;
         self.retry.check()?;
+        if self.settings.lock_time < SHORTEST_LOCK_TIME {
+            return Err(Error::invalid(format!(
+                "lock_time is {:?}: a pool needs at least {SHORTEST_LOCK_TIME:?}",
+                self.settings.lock_time
+            )));
+        }
         for (name, value, least) in [("threads", self.threads, 1), ("prefetch", self.prefetch, 0)] {
             if !(least..=MOST).contains(&value) {
                 return Err(Error::invalid(format!(

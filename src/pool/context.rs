@@ -76,7 +76,7 @@ impl Context<'_> {
     /// [`Failure::give_back`](crate::Failure::give_back).
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.shared.stop.is_stopped()
+        self.shared.is_stopping()
     }
 
     /// Returns the receipt of this delivery, for a [`Consumer`](crate::Consumer) of the same

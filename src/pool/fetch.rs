@@ -39,7 +39,7 @@ pub(super) struct Fetch {
 
 impl Fetch {
     pub(super) fn run(mut self) {
-        while !self.shared.stop.is_stopped() {
+        while !self.shared.is_stopping() {
             let now = Instant::now();
             let room = self.room(now);
             let turn = match room {
@@ -53,7 +53,7 @@ impl Fetch {
             if let Err(error) = fetched {
                 if error.is_transient() {
                     let pause = self.backoff.failed(&self.shared, &error);
-                    self.shared.stop.wait_timeout(pause);
+                    self.shared.pause(pause);
                 } else {
                     self.shared.fail(error);
                 }
@@ -66,6 +66,9 @@ impl Fetch {
             self.shared.finished(1);
             let _ = self.finished.send(Finished::unstarted(held));
         }
+        self.shared.drained.stop();
+        // The settle thread has nothing to expect from here, whatever the rest takes.
+        drop(self.finished);
     }
 
     /// How many messages to fetch now; 0 also if it is so few that it is not worth a call.
@@ -137,11 +140,17 @@ impl Fetch {
         let (spent, new): (Vec<Job>, Vec<Job>) =
             new.into_iter().partition(|(_, message)| used_up(message));
         for (held, message) in spent {
+            let why = match message.lapsed {
+                true => {
+                    "the attempt before ended without a word, by a crash of its process or by a \
+                     lost lease"
+                }
+                false => "no more are allowed",
+            };
+            let allowed = self.shared.retry.max_attempts();
             let reason = format!(
-                "delivered for attempt {} of {}: the attempts before ended without a word, by a \
-                 crash of their process or by a lost lease",
-                message.attempt,
-                self.shared.retry.max_attempts()
+                "delivered for attempt {} of {allowed}: {why}",
+                message.attempt
             );
             let outcome = Outcome::DeadLetter(reason);
             let _ = self.finished.send(Finished::new(held, outcome, None));
@@ -215,6 +224,7 @@ impl Fetch {
         let time = wait.map_or_else(never, after);
         select_biased! {
             recv(self.shared.stop.stopped()) -> _ => {}
+            recv(self.shared.asked.stopped()) -> _ => {}
             recv(self.bells.woken()) -> _ => {}
             recv(time) -> _ => {}
         }
@@ -224,7 +234,7 @@ impl Fetch {
     /// Stops the pool if no queue has anything ready; else looks again.
     fn end_if_empty(&mut self, now: Instant) -> Result<()> {
         /// Others may hold what is ready locked for a moment.
-        const AGAIN: Duration = Duration::from_millis(5);
+        const AGAIN: Duration = Duration::from_millis(50);
         let mut empty = true;
         for at in 0..self.turns.sources.len() {
             let queue = Arc::clone(&self.turns.sources[at].queue);
@@ -238,7 +248,7 @@ impl Fetch {
         if empty {
             self.shared.stop.stop();
         } else {
-            self.shared.stop.wait_timeout(AGAIN);
+            self.shared.pause(AGAIN);
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ pub(super) struct Held {
     lost: AtomicBool,
     /// By its handler.
     settled: AtomicBool,
+    /// Whether it was told what became of it.
+    accounted: AtomicBool,
     began: Instant,
 }
 
@@ -43,6 +45,7 @@ impl Held {
             until: AtomicU64::new(micros(lock_time)),
             lost: AtomicBool::new(false),
             settled: AtomicBool::new(false),
+            accounted: AtomicBool::new(false),
             began: since,
         }
     }
@@ -94,6 +97,11 @@ impl Held {
 
     pub(super) fn is_settled(&self) -> bool {
         self.settled.load(Ordering::SeqCst)
+    }
+
+    /// Whether it is still to be told what became of it; asked once.
+    pub(super) fn account(&self) -> bool {
+        !self.accounted.swap(true, Ordering::SeqCst)
     }
 
     /// Whether nobody else can have it at this moment.
@@ -157,12 +165,10 @@ impl Holding {
         }
     }
 
-    /// Lets go of everything, and returns how much that was.
-    pub(super) fn clear(&self) -> usize {
+    /// Lets go of everything, and returns of how much nobody has told what became of it.
+    pub(super) fn abandon(&self) -> usize {
         let mut all = self.lock();
-        let count = all.len();
-        all.clear();
-        count
+        all.drain().filter(|(_, held)| held.account()).count()
     }
 
     /// Those whose lease ends before `moment`.

@@ -1,6 +1,6 @@
 //! Starting the threads of a pool.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -73,10 +73,11 @@ pub(super) fn launch(setup: Setup, queues: Vec<Registered>, fewer: usize) -> Res
         holding: Holding::default(),
         unfinished: AtomicUsize::new(0),
         room: bells.bell(),
-        stop: setup.stop,
+        stop: StopHandle::new(),
+        asked: setup.stop,
+        drained: StopHandle::new(),
         abandon: StopHandle::new(),
         settled: StopHandle::new(),
-        abandoned: AtomicBool::new(false),
         error: Mutex::new(None),
     });
     let rings: Vec<(i64, Bell)> = sources
@@ -101,7 +102,8 @@ pub(super) fn launch(setup: Setup, queues: Vec<Registered>, fewer: usize) -> Res
     };
 
     let fetch = Fetch {
-        wakeups: match shared.poll_only {
+        // Who ends when there is nothing need not be woken.
+        wakeups: match shared.poll_only || shared.until_empty {
             true => None,
             false => shared.store.wakeups(rings),
         },

@@ -26,12 +26,12 @@ mod turns;
 
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, after, select_biased};
 
 use crate::bell::Bell;
 use crate::error::{Error, Result};
@@ -129,12 +129,14 @@ impl WorkerPool {
     ///
     /// Waits for the running handlers, however long they take. While the store cannot be
     /// reached, it goes on trying to settle what they did for the lock time (or 5 seconds, if
-    /// that is longer).
+    /// that is longer), and as long as the last call takes; what is not settled by then counts
+    /// as abandoned.
     ///
     /// # Errors
     ///
     /// What ended the pool, if that was no stop: an error that trying again does not help,
-    /// such as [`UnknownQueue`](crate::ErrorKind::UnknownQueue) when the queue is deleted.
+    /// such as [`UnknownQueue`](crate::ErrorKind::UnknownQueue) when a queue is deleted. The
+    /// report is then what the [`counters`](Self::counters) say, if they were asked for before.
     pub fn join(mut self) -> Result<Report> {
         self.wait();
         self.report()
@@ -217,15 +219,31 @@ struct Shared {
     /// Rung when there may be room for more.
     room: Bell,
     stop: StopHandle,
+    /// The caller's, which others may share: the pool listens to it, and never stops it.
+    asked: StopHandle,
+    /// Stopped when the fetch thread has given back what no handler has.
+    drained: StopHandle,
     /// Stopped when handlers are not waited for any more.
     abandon: StopHandle,
     /// Stopped when everything is settled that will be.
     settled: StopHandle,
-    abandoned: AtomicBool,
     error: Mutex<Option<Error>>,
 }
 
 impl Shared {
+    fn is_stopping(&self) -> bool {
+        self.stop.is_stopped() || self.asked.is_stopped()
+    }
+
+    /// Waits, but not longer than until a stop.
+    fn pause(&self, at_most: Duration) {
+        select_biased! {
+            recv(self.stop.stopped()) -> _ => {}
+            recv(self.asked.stopped()) -> _ => {}
+            recv(after(at_most)) -> _ => {}
+        }
+    }
+
     /// How many messages may wait or run.
     fn capacity(&self) -> usize {
         self.prefetch.saturating_add(self.threads)
@@ -267,10 +285,7 @@ impl Shared {
 
     /// Accounts for what nobody will settle.
     fn abandon_the_rest(&self) {
-        if self.abandoned.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        let left = self.holding.clear();
+        let left = self.holding.abandon();
         if left > 0 {
             self.reporter.tell(|events| events.abandoned(left));
         }

@@ -61,7 +61,7 @@ pub(super) fn run(
 
 /// Whether a message may be started: not if the pool stops, nor if somebody else may have it.
 fn begin(shared: &Shared, held: &Held) -> bool {
-    let begins = !shared.stop.is_stopped() && held.is_safe();
+    let begins = !shared.is_stopping() && held.is_safe();
     if begins {
         shared
             .reporter

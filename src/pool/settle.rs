@@ -9,9 +9,9 @@ use crossbeam_channel::{Receiver, select_biased};
 
 use super::backoff::Backoff;
 use super::held::Held;
-use super::{SETTLE_BATCH, Shared};
+use super::{LAST_SETTLEMENT, SETTLE_BATCH, Shared};
 use crate::error::ErrorKind;
-use crate::message::{Outcome, Receipt, Settlement};
+use crate::message::{Outcome, Settlement};
 
 /// How long the first outcome waits for others while handlers are at work.
 const LINGER: Duration = Duration::from_millis(2);
@@ -39,7 +39,7 @@ impl Finished {
         Self {
             held,
             outcome,
-            reason,
+            reason: reason.map(cut),
         }
     }
 
@@ -77,11 +77,18 @@ pub(super) fn run(shared: &Shared, finished: &Receiver<Finished>) {
         shared,
         backoff: Backoff::new("settle"),
         stopped: None,
+        left: Vec::new(),
+        gave_up: false,
     };
     let mut batch = Vec::with_capacity(SETTLE_BATCH);
-    loop {
+    while !settler.gave_up {
         select_biased! {
-            recv(shared.abandon.stopped()) -> _ => break,
+            recv(shared.abandon.stopped()) -> _ => {
+                // Handlers are not waited for; what none has begun is still given back.
+                shared.drained.wait_timeout(LAST_SETTLEMENT);
+                settler.left.extend(finished.try_iter());
+                break;
+            }
             recv(finished) -> first => match first {
                 Ok(first) => batch.push(first),
                 Err(_) => break,
@@ -91,15 +98,10 @@ pub(super) fn run(shared: &Shared, finished: &Receiver<Finished>) {
         settler.settle(&mut batch);
         // There is room for others now; and whoever waits for the end may look.
         shared.room.ring();
-        if !batch.is_empty() {
-            break;
-        }
     }
-    // What was finished before the handlers were abandoned.
-    batch.extend(finished.try_iter());
-    if !batch.is_empty() {
-        settler.settle(&mut batch);
-    }
+    // Once more what was refused, and what came at the last moment.
+    let mut left = std::mem::take(&mut settler.left);
+    settler.settle(&mut left);
     shared.abandon_the_rest();
     shared.settled.stop();
 }
@@ -125,31 +127,35 @@ struct Settler<'a> {
     backoff: Backoff,
     /// When trying began to have an end.
     stopped: Option<Instant>,
+    /// What the store refused for a reason that trying again does not help: the pool ends by
+    /// it, and tries once more then.
+    left: Vec<Finished>,
+    /// Whether there is no more trying.
+    gave_up: bool,
 }
 
 impl Settler<'_> {
-    /// Settles a batch, however often that has to be tried; leaves in it what it gave up.
+    /// Settles a batch, however often that has to be tried, unless it gives up.
     fn settle(&mut self, batch: &mut Vec<Finished>) {
         let mut queues: BTreeMap<i64, Vec<Finished>> = BTreeMap::new();
         for finished in batch.drain(..) {
             if finished.is_settled() {
-                self.shared.holding.remove([&finished.held].into_iter());
                 self.tell(&finished, true, false);
+                self.shared.holding.remove([&finished.held].into_iter());
                 continue;
             }
             let queue = finished.held.queue.id;
             queues.entry(queue).or_default().push(finished);
         }
-        for (queue_id, mut part) in queues {
-            self.settle_in(queue_id, &mut part);
-            batch.append(&mut part);
+        for (queue_id, part) in queues {
+            self.settle_in(queue_id, part);
         }
     }
 
-    fn settle_in(&mut self, queue_id: i64, batch: &mut Vec<Finished>) {
+    fn settle_in(&mut self, queue_id: i64, mut batch: Vec<Finished>) {
         // Whether a try before this one may have been carried out.
         let mut unknown = false;
-        while !batch.is_empty() {
+        while !batch.is_empty() && !self.gave_up {
             let settlements: Vec<Settlement> = batch
                 .iter()
                 .map(|finished| Settlement {
@@ -160,51 +166,49 @@ impl Settler<'_> {
             match self.shared.store.settle(queue_id, &settlements) {
                 Ok(answers) => {
                     self.backoff.succeeded(self.shared);
-                    self.note(batch, &settlements, &answers, unknown);
+                    batch = self.note(batch, &settlements, &answers, unknown);
                 }
                 Err(error) if error.is_transient() => {
                     unknown |= error.kind() == ErrorKind::FateUnknown;
                     let pause = self.backoff.failed(self.shared, &error);
-                    if !self.goes_on_after(pause) {
-                        return;
-                    }
+                    self.gave_up = !self.goes_on_after(pause);
                 }
                 Err(error) => {
                     self.shared.fail(error);
-                    return;
+                    self.left.append(&mut batch);
                 }
             }
         }
     }
 
-    /// Takes the answers in; leaves in the batch what is to be settled once more, because its
-    /// message was delivered anew meanwhile.
+    /// Takes the answers in; returns what is to be settled once more, because its message was
+    /// delivered anew meanwhile.
     fn note(
         &self,
-        batch: &mut Vec<Finished>,
+        batch: Vec<Finished>,
         settlements: &[Settlement],
         answers: &[bool],
         unknown: bool,
-    ) {
+    ) -> Vec<Finished> {
         let mut settled = Vec::with_capacity(batch.len());
         let mut again = Vec::new();
-        for ((finished, settlement), done) in batch.drain(..).zip(settlements).zip(answers) {
-            let newer: Receipt = finished.held.receipt();
-            if !done && newer != settlement.receipt {
+        for ((finished, settlement), done) in batch.into_iter().zip(settlements).zip(answers) {
+            if !done && finished.held.receipt() != settlement.receipt {
                 again.push(finished);
             } else {
-                settled.push((finished, *done));
+                self.tell(&finished, *done, unknown);
+                settled.push(finished);
             }
         }
-        *batch = again;
-        let held = settled.iter().map(|(finished, _)| &finished.held);
+        let held = settled.iter().map(|finished| &finished.held);
         self.shared.holding.remove(held);
-        for (finished, done) in settled {
-            self.tell(&finished, done, unknown);
-        }
+        again
     }
 
     fn tell(&self, finished: &Finished, done: bool, unknown: bool) {
+        if !finished.held.account() {
+            return; // too late: it was counted as abandoned
+        }
         let told = &self.shared.reporter;
         let delivery = finished.held.delivery();
         let reason = finished.reason.as_deref().unwrap_or_default();
@@ -226,7 +230,7 @@ impl Settler<'_> {
 
     /// Waits before the next try; `false` if there is to be none.
     fn goes_on_after(&mut self, pause: Duration) -> bool {
-        if self.shared.stop.is_stopped() {
+        if self.shared.is_stopping() {
             let since = *self.stopped.get_or_insert_with(Instant::now);
             if since.elapsed() > self.shared.lock_time.max(PATIENCE) {
                 return false;

@@ -357,6 +357,7 @@ macro_rules! __transactional_cases {
                 a_lost_lease_is_told_before_the_commit,
                 a_receipt_twice_in_a_transaction_settles_once,
                 archive_in_locks_the_message,
+                leases_are_extended_beside_an_open_settlement,
                 a_rollback_frees_the_message,
                 archive_and_enqueue_happen_together,
                 handles_work_in_transactions,

@@ -73,7 +73,6 @@ fn a_message_that_a_transaction_settled_is_locked() {
     assert!(consumer.archive_in(&mut tx, &held[0]).unwrap());
     let locked = format!("message {}", held[0].id);
     assert_unavailable(consumer.archive(&held[0]), &locked);
-    assert_unavailable(consumer.extend_visibility(&held[0], HOUR), &locked);
     assert_unavailable(consumer.delete_many([&held[1], &held[0]]), &locked);
     assert_unavailable(consumer.archive_in(&mut store.begin(), &held[0]), &locked);
     assert!(consumer.archive(&held[1]).unwrap());

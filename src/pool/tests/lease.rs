@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicU64;
 use std::thread;
 
+use std::sync::atomic::AtomicBool;
+
 use super::*;
 
 /// Lets the first settlement's answer wait until the message was fetched once more, and the

@@ -93,8 +93,25 @@ fn attempts_that_ended_without_a_word_are_told() {
     let pool = pool(store.clone()).retry(RetryPolicy::never().attempts(2));
     pool.handle(fine).run_until_empty().unwrap();
     let reason = store.dead("tasks").remove(0).1;
-    let begin = "delivered for attempt 3 of 2: the attempts before ended without a word";
+    let begin = "delivered for attempt 3 of 2: the attempt before ended without a word";
     assert!(reason.starts_with(begin), "{reason}");
+}
+
+#[test]
+fn attempts_that_are_no_longer_allowed_are_told_apart_from_those_that_crashed() {
+    let (store, producer) = tasks();
+    producer.enqueue(&7).unwrap();
+    let consumer = consumer(&store);
+    for _ in 0..4 {
+        let held = consumer.dequeue().unwrap();
+        assert!(consumer.retry(&held[0], Duration::ZERO).unwrap());
+    }
+    let pool = pool(store.clone()).retry(RetryPolicy::never().attempts(3));
+    pool.handle(fine).run_until_empty().unwrap();
+    assert_eq!(
+        store.dead("tasks").remove(0).1,
+        "delivered for attempt 5 of 3: no more are allowed"
+    );
 }
 
 #[test]

@@ -132,10 +132,10 @@ pub fn a_pool_that_is_stopped_before_it_starts_does_nothing(h: &impl Harness) {
     tasks.put(3);
     let stop = StopHandle::new();
     stop.stop();
-    let pool = tasks.pool().stop_handle(&stop).handle(fine);
+    let pool = tasks.pool().stop_with(&stop).handle(fine);
     let report = pool.start().unwrap().join().unwrap();
     assert_eq!((report.fetched, report.started), (0, 0));
-    let pool = tasks.pool().stop_handle(&stop).handle(fine);
+    let pool = tasks.pool().stop_with(&stop).handle(fine);
     assert_eq!(pool.run_until_empty().unwrap().fetched, 0);
     let fresh = tasks.drain();
     assert!(fresh.len() == 3 && fresh.iter().all(|message| message.read_ct == 1));
@@ -145,12 +145,7 @@ pub fn a_pool_that_is_stopped_before_it_starts_does_nothing(h: &impl Harness) {
 pub fn a_pool_can_be_stopped_twice(h: &impl Harness) {
     let tasks = tasks(h);
     let stop = StopHandle::new();
-    let pool = tasks
-        .pool()
-        .stop_handle(&stop)
-        .handle(fine)
-        .start()
-        .unwrap();
+    let pool = tasks.pool().stop_with(&stop).handle(fine).start().unwrap();
     stop.stop();
     pool.stop();
     pool.stop_handle().stop();
@@ -164,7 +159,7 @@ pub fn a_handler_sees_the_stop(h: &impl Harness) {
     tasks.put(1);
     let stop = StopHandle::new();
     let stopping = stop.clone();
-    let pool = tasks.pool().stop_handle(&stop);
+    let pool = tasks.pool().stop_with(&stop);
     let pool = pool.handle(move |_: Message, context: &Context| -> Handled {
         assert!(!context.is_stopping());
         stopping.stop();
@@ -183,15 +178,14 @@ pub fn nothing_is_started_after_a_stop(h: &impl Harness) {
     tasks.put(200);
     let (stop, gate) = (StopHandle::new(), Gate::default());
     let (stopping, at_gate) = (stop.clone(), gate.clone());
-    let pool = tasks.pool().stop_handle(&stop).threads(1);
+    let pool = tasks.pool().stop_with(&stop).threads(1);
     let pool = pool.handle(move |_: Message, _: &Context| {
         at_gate.pass();
         stopping.stop();
         Ok(())
     });
     let pool = pool.start().unwrap();
-    wait(&pool, |seen| seen.fetched == 200);
-    sleeps_again(&pool); // all of them wait for the handler now
+    wait(&pool, |seen| seen.fetched == 200 && seen.started == 1);
     gate.open();
     let report = pool.join().unwrap();
     assert_eq!((report.started, report.given_back), (1, 199));

@@ -173,6 +173,24 @@ pub fn archive_in_locks_the_message(h: &impl TransactionalHarness) {
     );
 }
 
+/// While a transaction settles one message, the leases of others are extended without
+/// waiting for it; the message itself is still its consumer's.
+pub fn leases_are_extended_beside_an_open_settlement(h: &impl TransactionalHarness) {
+    let tasks = tasks(h);
+    tasks.put(2);
+    let consumer = tasks.consumer();
+    let held = consumer.dequeue().unwrap();
+    h.transaction(End::Commit, |tx| {
+        assert!(consumer.archive_in(tx, &held[0]).unwrap());
+        let extended = consumer.extend_visibility_many(&held, DAY).unwrap();
+        assert_eq!(extended, [true, true]);
+    });
+    assert!(!consumer.extend_visibility(&held[0], DAY).unwrap());
+    h.advance(HOUR);
+    assert_eq!(tasks.drain(), []);
+    assert_eq!(consumer.archive_many(&held).unwrap(), [false, true]);
+}
+
 /// After a rollback the message is free again.
 pub fn a_rollback_frees_the_message(h: &impl TransactionalHarness) {
     let tasks = tasks(h);
