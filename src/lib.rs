@@ -76,15 +76,16 @@
 //! delivered again to somebody else. Some seconds for quick work that should move on quickly, a
 //! minute where a restart of the database must not cause a second delivery. Under a second, a
 //! slow disk is enough to lose a lease. A handler can ask
-//! [`Context::is_lost`] before it does what cannot be undone.
+//! [`Context::is_lost`] before it does what cannot be undone. Renewing and settling need
+//! connections: give the store more than the handlers use of it at once, by three at least.
 //!
 //! **Threads.** What the handler waits for decides: as many as processors for computing, more
 //! for waiting on others' servers. Threads that are idle cost nothing.
 //!
 //! **Prefetch.** What one pool has fetched no other can work on. With quick handlers, more is
-//! faster (256 are good for more than a hundred thousand messages a second); with slow ones and several
-//! processes, make it 0 or a few, so that the last messages are not all with one process. In
-//! memory are at most prefetch + threads messages, and up to 1,000 that are being settled,
+//! faster (256 are good for more than a hundred thousand messages a second); with slow ones
+//! and several processes, make it 0 or a few, so that the last messages are not all with one
+//! process. In memory are at most prefetch + threads messages, and up to 1,000 that are being settled,
 //! these without their payloads.
 //!
 //! **Retries.** An error, a panic, or a payload that does not decode is a failed attempt. The
@@ -99,9 +100,9 @@
 //! to the dead letters when their attempts are used up in this way, before a handler sees them
 //! once more. A dequeue charges the attempt, so a crash also charges what was merely fetched
 //! ahead; when leases have lapsed, pools therefore hold no more than their threads work on, and
-//! work on a message alone that has come for the third time or to its last attempt. So it
-//! is the right one that is given up. Allow at least two attempts: with one, a crash uses up
-//! those of all that was fetched ahead.
+//! work on a message alone that has come to its last attempt. So it is the right one that is
+//! given up. Allow at least three attempts: with one, a crash uses up those of all that was
+//! fetched ahead.
 //!
 //! **Several queues.** One pool can serve several by weights; none is starved. Use separate
 //! pools where slow work of one queue must not hold the threads that another needs.

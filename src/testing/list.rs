@@ -293,6 +293,8 @@ macro_rules! __conformance_cases {
                 a_pool_can_be_stopped_twice,
                 a_handler_sees_the_stop,
                 nothing_is_started_after_a_stop,
+                a_shutdown_without_grace_gives_back_what_was_not_started,
+                a_shared_stop_handle_is_not_stopped_by_a_pool,
                 a_report_adds_up,
                 pools_that_come_and_go_lose_nothing,
             ];

@@ -210,6 +210,30 @@ fn two_pools_in_two_stores_are_both_woken() {
 }
 
 #[test]
+fn a_release_from_before_the_pool_waited_is_found_when_it_commits() {
+    let pg = Pg::with_tasks();
+    let other = pg.another(|builder| builder.lock_time(HOUR));
+    let producer = Producer::new(&other, "tasks").unwrap();
+    producer.enqueue("back").unwrap();
+    let consumer = Consumer::new(&other, "tasks").unwrap();
+    let held = consumer.dequeue().unwrap();
+    let release = Settlement {
+        receipt: Receipt::from(&held[0]),
+        outcome: Outcome::Release {
+            delay: Duration::ZERO,
+            charged: false,
+        },
+    };
+    let mut client = pg.client();
+    let mut tx = client.transaction().unwrap();
+    let queue = consumer.queue().id;
+    assert_eq!(other.settle_in(&mut tx, queue, &[release]).unwrap(), [true]);
+    let sleeper = Sleeper::on(&pg.store);
+    tx.commit().unwrap();
+    assert_eq!(sleeper.next(), json!("back"));
+}
+
+#[test]
 fn every_queue_of_a_pool_wakes_it() {
     let pg = Pg::with_tasks();
     let names = ["mail", "tasks", "news"];

@@ -118,3 +118,21 @@ fn caution_ends_with_the_messages_that_called_for_it() {
     open(gate);
     wait(&pool, |seen| seen.finished == 112);
 }
+
+/// The pool that gave them back may be another one, or may have died since.
+#[test]
+fn what_somebody_careful_gave_back_is_still_worked_on_carefully() {
+    let (store, _) = after_crashes(1);
+    let careful = consumer(&store);
+    let held = careful.dequeue().unwrap();
+    assert!(held.iter().all(|message| message.lapsed));
+    careful.release_many(&held, Duration::ZERO).unwrap();
+    let views = store.clone();
+    let pool = pool(store.clone()).threads(4).prefetch(100);
+    let pool = pool.handle(move |_: Message, _: &Context<'_>| {
+        assert!(views.leased("tasks").len() <= 4);
+        Ok(())
+    });
+    let report = pool.run_until_empty().unwrap();
+    assert_eq!((report.started, report.finished), (12, 12), "{report}");
+}

@@ -191,6 +191,45 @@ pub fn nothing_is_started_after_a_stop(h: &impl Harness) {
     assert_eq!((report.started, report.given_back), (1, 199));
 }
 
+/// Without any grace, what handlers have begun is abandoned, and all else is given back.
+pub fn a_shutdown_without_grace_gives_back_what_was_not_started(h: &impl Harness) {
+    let tasks = tasks(h);
+    tasks.put(100);
+    let gate = Gate::default();
+    let at_gate = gate.clone();
+    let pool = tasks.pool().threads(2).prefetch(200);
+    let pool = pool.handle(move |_: Message, _: &Context| {
+        at_gate.pass();
+        Ok(())
+    });
+    let pool = pool.start().unwrap();
+    wait(&pool, |seen| seen.fetched == 100 && seen.started == 2);
+    let report = pool.shutdown(Duration::ZERO).unwrap();
+    gate.open();
+    assert_eq!((report.abandoned, report.given_back), (2, 98), "{report}");
+    assert_adds_up(&report);
+}
+
+/// A stop handle may be shared: a pool that ends by itself leaves it, and the others, alone.
+pub fn a_shared_stop_handle_is_not_stopped_by_a_pool(h: &impl Harness) {
+    let tasks = tasks(h);
+    let stop = StopHandle::new();
+    let pool = || {
+        let pool = tasks.pool().stop_with(&stop);
+        pool.handle(|_: Message, _: &Context| Ok(()))
+    };
+    let lasting = pool().start().unwrap();
+    for _ in 0..2 {
+        pool().run_until_empty().unwrap();
+        pool().start().unwrap().shutdown(MINUTE).unwrap();
+    }
+    assert!(!stop.is_stopped() && !lasting.stop_handle().is_stopped());
+    tasks.put(1);
+    wait(&lasting, |seen| seen.finished == 1);
+    stop.stop();
+    lasting.join().unwrap();
+}
+
 /// Whatever happens to messages, the report adds up to those that were fetched.
 pub fn a_report_adds_up(h: &impl Harness) {
     let tasks = tasks(h);
