@@ -180,7 +180,7 @@ pub fn a_handler_sees_the_stop(h: &impl Harness) {
 /// From the stop on, no handler is started, though the messages wait for one.
 pub fn nothing_is_started_after_a_stop(h: &impl Harness) {
     let tasks = tasks(h);
-    tasks.put(200);
+    tasks.put(100);
     let (stop, gate) = (StopHandle::new(), Gate::default());
     let (stopping, at_gate) = (stop.clone(), gate.clone());
     let pool = tasks.pool().stop_handle(&stop).threads(1);
@@ -190,11 +190,11 @@ pub fn nothing_is_started_after_a_stop(h: &impl Harness) {
         Ok(())
     });
     let pool = pool.start().unwrap();
-    wait(&pool, |seen| seen.fetched == 200);
+    wait(&pool, |seen| seen.fetched == 100);
     sleeps_again(&pool); // all of them wait for the handler now
     gate.open();
     let report = pool.join().unwrap();
-    assert_eq!((report.started, report.given_back), (1, 199));
+    assert_eq!((report.started, report.given_back), (1, 99));
 }
 
 /// Whatever happens to messages, the report adds up to those that were fetched.
