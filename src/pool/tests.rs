@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::*;
 use crate::error::ErrorKind;
 use crate::mock::{Call, MockStore};
+use crate::testing::in_time::{begin, join, run};
 use crate::{Consumer, Delivery, Events, Message, Producer};
 
 use self::hook::{Hooked, Hooks};
@@ -60,7 +61,7 @@ fn wait(pool: &WorkerPool, wanted: impl Fn(&Report) -> bool) {
 #[track_caller]
 fn end(pool: WorkerPool) -> Report {
     pool.stop();
-    let report = pool.join().unwrap();
+    let report = join(pool).unwrap();
     assert_eq!(report.fetched, report.settled(), "{report}");
     report
 }

@@ -68,6 +68,7 @@
 )]
 
 mod harness;
+pub(crate) mod in_time;
 mod list;
 
 pub mod conformance;

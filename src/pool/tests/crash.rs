@@ -22,7 +22,7 @@ struct Running {
 }
 
 impl Running {
-    fn one(&self) {
+    fn begin_and_end(&self) {
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
         // Whoever else could run has the time to begin.
@@ -36,15 +36,15 @@ fn messages_at_their_last_attempt_are_worked_on_one_at_a_time() {
     for attempts in [3, 5] {
         let (store, _) = after_crashes(2);
         let running = Running::default();
-        let (run, views) = (running.clone(), store.clone());
+        let (one, views) = (running.clone(), store.clone());
         let pool = pool(store.clone()).threads(4);
         let pool = pool.retry(RetryPolicy::fixed(HOUR).attempts(attempts));
         let pool = pool.handle(move |_: Message, _: &Context<'_>| {
             assert_eq!(views.leased("tasks").len(), 1);
-            run.one();
+            one.begin_and_end();
             Ok(())
         });
-        let report = pool.run_until_empty().unwrap();
+        let report = run(pool).unwrap();
         assert_eq!((report.started, report.finished), (12, 12), "{report}");
         assert_eq!(running.most.load(Ordering::SeqCst), 1);
         let archived = store.archived("tasks");
@@ -62,7 +62,7 @@ fn after_one_lapse_no_more_is_held_than_the_threads_work_on() {
         assert!((1..=4).contains(&held), "{held} held");
         Ok(())
     });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!((report.started, report.finished), (12, 12), "{report}");
     let archived = store.archived("tasks");
     assert!(archived.iter().all(|message| message.attempt == 2));

@@ -9,7 +9,7 @@ fn with_fault(store: &MockStore, call: Call, kind: ErrorKind) -> (Report, Vec<St
     store.fail_next(call, kind);
     let (recorder, noted) = Recorder::new();
     let pool = pool(store.clone()).events(recorder);
-    let report = pool.handle(fine).run_until_empty().unwrap();
+    let report = run(pool.handle(fine)).unwrap();
     assert_eq!(report.fetched, report.settled(), "{report}");
     (report, awake(&noted))
 }
@@ -118,7 +118,7 @@ fn an_error_that_trying_again_does_not_help_ends_the_pool() {
             }
             Ok(())
         });
-        let error = pool.run_until_empty().unwrap_err();
+        let error = run(pool).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Schema, "{call:?}");
         let left = usize::from(matches!(call, Call::Dequeue | Call::Archive));
         assert_eq!(store.archived("tasks").len(), 1 - left, "{call:?}");
@@ -134,7 +134,7 @@ fn what_an_error_left_behind_is_accounted_for() {
     }
     let pool = pool(store.clone()).handle(fine).start().unwrap();
     let counters = pool.counters();
-    assert_eq!(pool.join().unwrap_err().kind(), ErrorKind::Unexpected);
+    assert_eq!(join(pool).unwrap_err().kind(), ErrorKind::Unexpected);
     let report = counters.read();
     assert_eq!((report.fetched, report.abandoned), (1, 1));
     assert_eq!(store.leased("tasks").len(), 1);
@@ -146,7 +146,7 @@ fn an_error_that_passes_does_not_undo_what_is_done() {
     producer.enqueue("work").unwrap();
     store.fail_next(Call::Archive, ErrorKind::Unexpected);
     let pool = pool(store.clone()).handle(fine).start().unwrap();
-    assert_eq!(pool.join().unwrap_err().kind(), ErrorKind::Unexpected);
+    assert_eq!(join(pool).unwrap_err().kind(), ErrorKind::Unexpected);
     assert_eq!(store.archived("tasks").len(), 1);
 }
 
@@ -169,7 +169,8 @@ fn a_shutdown_does_not_wait_for_a_store_that_is_out_of_reach() {
     }
     let pool = pool(store.clone()).handle(fine).start().unwrap();
     wait(&pool, |seen| seen.started == 5 && seen.reconnecting > 0);
-    let report = pool.shutdown(Duration::from_millis(1)).unwrap();
+    let report = begin(|| pool.shutdown(Duration::from_millis(1)));
+    let report = report.end().unwrap();
     assert_eq!(
         (report.fetched, report.finished, report.abandoned),
         (5, 0, 5)

@@ -47,13 +47,19 @@ fn a_message_that_is_fetched_again_before_its_release_is_noted_is_worked_on() {
             store.fail_next(Call::Release, ErrorKind::FateUnknown);
         }
         let pool = pool(Hooked(store.clone(), Arc::new(hooks)));
-        let pool = pool.handle(
-            |_: Message, context: &Context<'_>| match context.attempt() {
-                1 => Err("once more".into()),
-                _ => Ok(()),
-            },
-        );
+        let (gate, at_gate) = gate();
+        let pool = pool.handle(move |_: Message, context: &Context<'_>| {
+            if context.attempt() == 1 {
+                return Err("once more".into());
+            }
+            at_gate();
+            Ok(())
+        });
         let pool = pool.start().unwrap();
+        wait(&pool, |seen| seen.retried + seen.fate_unknown == 1);
+        // The delivery that is with the handler is still held, and so renewed.
+        assert_eq!(pool.shared.holding.len(), 1);
+        open(gate);
         wait(&pool, |seen| seen.finished == 1);
         let report = end(pool);
         assert_eq!((report.fetched, report.started, report.lost), (2, 2, 0));
@@ -243,7 +249,7 @@ fn a_pool_does_not_ask_for_every_single_message() {
     producer.batch_enqueue(0..500).unwrap();
     let sizes = Arc::new(Sizes::default());
     let pool = pool(Hooked(store, Arc::clone(&sizes))).prefetch(40);
-    let report = pool.handle(fine).run_until_empty().unwrap();
+    let report = run(pool.handle(fine)).unwrap();
     assert_eq!(report.finished, 500);
     let sizes = sizes.0.lock().unwrap();
     let full: Vec<&usize> = sizes.iter().filter(|size| **size > 0).collect();

@@ -10,7 +10,7 @@ fn reason(handler: impl Fn(u32, &Context<'_>) -> Handled + Send + Sync + 'static
     let (store, producer) = tasks();
     producer.enqueue(&7).unwrap();
     let pool = pool(store.clone()).retry(RetryPolicy::never());
-    let report = pool.handle(handler).run_until_empty().unwrap();
+    let report = run(pool.handle(handler)).unwrap();
     assert_eq!(report.dead_lettered, 1);
     store.dead("tasks").remove(0).1
 }
@@ -58,9 +58,7 @@ fn an_undecodable_payload_tells_what_was_expected() {
     let (store, producer) = tasks();
     let id = producer.enqueue("seven").unwrap().id;
     let pool = pool(store.clone()).retry(RetryPolicy::never());
-    pool.handle(|_: u32, _: &Context<'_>| Ok(()))
-        .run_until_empty()
-        .unwrap();
+    run(pool.handle(|_: u32, _: &Context<'_>| Ok(()))).unwrap();
     let reason = store.dead("tasks").remove(0).1;
     let begin = format!("the payload of message {id} is not a u32: invalid type: string");
     assert!(reason.starts_with(&begin), "{reason}");
@@ -71,9 +69,7 @@ fn a_missing_answer_of_a_batch_is_told() {
     let (store, producer) = tasks();
     producer.enqueue(&7).unwrap();
     let pool = pool(store.clone()).retry(RetryPolicy::never());
-    pool.handle_batch(5, |_| Vec::new())
-        .run_until_empty()
-        .unwrap();
+    run(pool.handle_batch(5, |_| Vec::new())).unwrap();
     let reason = store.dead("tasks").remove(0).1;
     assert_eq!(
         reason,
@@ -91,7 +87,7 @@ fn attempts_that_ended_without_a_word_are_told() {
         store.advance(HOUR);
     }
     let pool = pool(store.clone()).retry(RetryPolicy::never().attempts(2));
-    pool.handle(fine).run_until_empty().unwrap();
+    run(pool.handle(fine)).unwrap();
     let reason = store.dead("tasks").remove(0).1;
     let begin = "delivered for attempt 3 of 2: the attempt before ended without a word";
     assert!(reason.starts_with(begin), "{reason}");

@@ -21,7 +21,7 @@ pub fn a_batch_is_settled_by_position(h: &impl Harness) {
         let answers = batch.iter().map(|message| answer(message.payload.as_u64()));
         answers.collect()
     });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!((report.started, report.finished), (5, 2));
     assert_eq!(
         (report.retried, report.given_back, report.dead_lettered),
@@ -52,7 +52,7 @@ pub fn messages_without_an_answer_are_retried(h: &impl Harness) {
     let tasks = tasks(h);
     tasks.put(1);
     let pool = tasks.pool().handle_batch(100, |_: &Batch| Vec::new());
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!((report.finished, report.retried), (0, 1));
     let scheduled = 1;
     assert_eq!(tasks.counts(), Counts { scheduled, ..NONE });
@@ -64,7 +64,7 @@ pub fn a_batch_with_too_many_answers_is_retried(h: &impl Harness) {
     tasks.put(3);
     let many = |batch: &Batch| -> Vec<Handled> { (0..=batch.len()).map(|_| Ok(())).collect() };
     let pool = tasks.pool().handle_batch(100, many);
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!((report.finished, report.retried), (0, 3));
 }
 
@@ -78,7 +78,7 @@ pub fn a_batch_that_panics_is_retried(h: &impl Harness) {
         assert!(batch[0].payload != 3, "three, on purpose");
         vec![Ok(())]
     });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!(
         (report.finished, report.retried, report.dead_lettered),
         (5, 1, 1)
@@ -97,7 +97,7 @@ pub fn a_batch_is_never_larger_than_most(h: &impl Harness) {
             seen.note(batch.len());
             batch.iter().map(|_| Ok(())).collect()
         });
-    assert_eq!(pool.run_until_empty().unwrap().finished, 50);
+    assert_eq!(run(pool).unwrap().finished, 50);
     let sizes = sizes.all();
     assert!(sizes.iter().all(|size| (1..=7).contains(size)), "{sizes:?}");
     assert_eq!(sizes.iter().sum::<usize>(), 50);
@@ -142,5 +142,5 @@ pub fn a_batch_knows_its_contexts(h: &impl Harness) {
         }
         batch.iter().map(|_| Ok(())).collect()
     });
-    assert_eq!(pool.run_until_empty().unwrap().finished, 5);
+    assert_eq!(run(pool).unwrap().finished, 5);
 }

@@ -57,7 +57,7 @@ pub fn events_tell_the_life_of_a_message(h: &impl Harness) {
                 _ => Ok(()),
             }
         });
-        pool.run_until_empty().unwrap();
+        run(pool).unwrap();
         // The last of them and the stop are told by two threads.
         let (stops, others) = events
             .all()
@@ -89,7 +89,7 @@ pub fn events_tell_of_what_is_done_and_given_back(h: &impl Harness) {
             0 => Ok(()),
             _ => Err(Failure::give_back(HOUR)),
         });
-        pool.run_until_empty().unwrap();
+        run(pool).unwrap();
         let told = events.all();
         let told = told.iter().filter(|text| *text != "stopping");
         assert!(told.eq(["tasks fetched 1", "tasks started 1", end]));
@@ -151,7 +151,7 @@ pub fn a_panic_of_those_who_are_told_harms_nothing(h: &impl Harness) {
         2 => Err(Failure::give_back(HOUR)),
         _ => Err(Failure::dead_letter("never")),
     });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!((report.finished, report.retried), (2, 2));
     assert_eq!((report.given_back, report.dead_lettered), (2, 2));
     let told = events.all();

@@ -95,15 +95,16 @@ pub fn a_pool_holds_no_more_than_it_may(h: &impl Harness) {
 pub fn run_until_empty_works_on_the_callers_thread(h: &impl Harness) {
     let tasks = tasks(h);
     tasks.put(10);
-    let me = thread::current().id();
-    let pool = tasks
-        .pool()
-        .threads(1)
-        .handle(move |_: Message, _: &Context| {
-            assert_eq!(thread::current().id(), me);
-            Ok(())
-        });
-    assert_eq!(pool.run_until_empty().unwrap().finished, 10);
+    let (seen, threads) = notes();
+    let pool = tasks.pool().threads(1);
+    let pool = pool.handle(move |_: Message, _: &Context| {
+        seen.note(thread::current().id());
+        Ok(())
+    });
+    let run = begin(|| (thread::current().id(), pool.run_until_empty().unwrap()));
+    let (caller, report) = run.end();
+    assert_eq!(report.finished, 10);
+    assert_eq!(threads.all(), [caller; 10]);
 }
 
 /// It leaves what is not due, and what others hold; an empty queue is fine.
@@ -114,7 +115,7 @@ pub fn run_until_empty_leaves_what_is_not_ready(h: &impl Harness) {
     let held = tasks.lease_one(&other);
     tasks.producer.enqueue_delayed("later", HOUR).unwrap();
     for finished in [1, 0] {
-        let report = tasks.pool().handle(fine).run_until_empty().unwrap();
+        let report = run(tasks.pool().handle(fine)).unwrap();
         assert_eq!((report.fetched, report.finished), (finished, finished));
     }
     assert_eq!(
@@ -132,23 +133,27 @@ pub fn run_until_empty_leaves_what_is_not_ready(h: &impl Harness) {
 /// It does what comes again at once, and what a handler enqueues, in the same run; and does
 /// not wait for the next look.
 pub fn run_until_empty_does_what_comes_meanwhile(h: &impl Harness) {
-    let tasks = tasks(h);
-    tasks.put(20);
-    let producer = tasks.producer.clone();
-    let pool = tasks.pool().poll_interval(HOUR).threads(2);
-    let pool = pool.retry(RetryPolicy::fixed(Duration::ZERO));
-    let pool = pool.handle(move |number: i64, context: &Context| {
-        match (number, context.attempt()) {
-            (10.., 1 | 2) => return Err("once more".into()),
-            (10.., _) => drop(producer.enqueue(&-1)?),
-            _ => {}
-        }
-        Ok(())
-    });
-    let report = pool.run_until_empty().unwrap();
-    assert_eq!((report.finished, report.retried, report.lost), (30, 20, 0));
-    let archived = 30;
-    assert_eq!(tasks.counts(), Counts { archived, ..NONE });
+    for woken in [true, false] {
+        let tasks = queue(h, &format!("tasks-{woken}"));
+        tasks.put(20);
+        let producer = tasks.producer.clone();
+        let pool = tasks.pool().poll_interval(HOUR).threads(2);
+        let pool = if woken { pool } else { pool.poll_only() };
+        let pool = pool.retry(RetryPolicy::fixed(Duration::ZERO));
+        let pool = pool.handle(move |number: i64, context: &Context| {
+            match (number, context.attempt()) {
+                (10.., 1 | 2) => return Err("once more".into()),
+                (10.., _) => drop(producer.enqueue(&-1)?),
+                _ => {}
+            }
+            Ok(())
+        });
+        let report = run(pool).unwrap();
+        let what = (report.finished, report.retried, report.lost);
+        assert_eq!(what, (30, 20, 0));
+        let archived = 30;
+        assert_eq!(tasks.counts(), Counts { archived, ..NONE });
+    }
 }
 
 /// When its queue is deleted, the pool ends, and says why.
@@ -160,7 +165,7 @@ pub fn a_pool_ends_when_its_queue_is_deleted(h: &impl Harness) {
         .store
         .delete_queue("tasks", IfNotEmpty::Refuse)
         .unwrap();
-    assert_error(pool.join(), ErrorKind::UnknownQueue, "");
+    assert_error(join(pool), ErrorKind::UnknownQueue, "");
 }
 
 /// Pools share a queue: nothing is done twice.
@@ -175,7 +180,7 @@ pub fn pools_share_a_queue(h: &impl Harness) {
             seen.note(number);
             Ok(())
         });
-        pool.run_until_empty().unwrap()
+        run(pool).unwrap()
     });
     reports.iter().for_each(assert_adds_up);
     let mut done = done.all();

@@ -16,7 +16,7 @@ use crate::{Context, Counts, Failure, Handled, Message, RetryPolicy};
 pub fn what_a_handler_finished_is_archived(h: &impl Harness) {
     let tasks = tasks(h);
     tasks.put(10);
-    let report = tasks.pool().handle(fine).run_until_empty().unwrap();
+    let report = run(tasks.pool().handle(fine)).unwrap();
     assert_eq!(
         (report.fetched, report.started, report.finished),
         (10, 10, 10)
@@ -30,7 +30,7 @@ pub fn what_a_handler_finished_is_deleted_if_told_so(h: &impl Harness) {
     let tasks = tasks(h);
     tasks.put(10);
     let pool = tasks.pool().delete_when_done().handle(fine);
-    assert_eq!(pool.run_until_empty().unwrap().finished, 10);
+    assert_eq!(run(pool).unwrap().finished, 10);
     assert_eq!(tasks.counts(), NONE);
 }
 
@@ -52,7 +52,7 @@ pub fn a_handler_takes_a_type_of_its_own(h: &impl Harness) {
         seen.note(order.pieces);
         Ok(())
     });
-    pool.run_until_empty().unwrap();
+    run(pool).unwrap();
     assert_eq!(orders.all(), [3]);
 }
 
@@ -65,7 +65,7 @@ pub fn a_handler_takes_the_message_itself(h: &impl Harness) {
         seen.note(message);
         Ok(())
     });
-    pool.run_until_empty().unwrap();
+    run(pool).unwrap();
     let got = only(messages.all());
     assert_eq!((got.id, &got.payload), (sent.id, &sent.payload));
     assert_eq!((reads(&got), got.lapsed), ((1, 1), false));
@@ -85,7 +85,7 @@ pub fn a_failure_is_retried_after_the_wait_of_the_policy(h: &impl Harness) {
                 _ => Ok(()),
             }
         });
-        pool.run_until_empty().unwrap()
+        run(pool).unwrap()
     };
     assert_eq!(run().retried, 1);
     let scheduled = 1;
@@ -106,7 +106,7 @@ pub fn a_handler_may_say_when_to_retry(h: &impl Harness) {
         let pool = pool.handle(|_: Message, _: &Context| -> Handled {
             Err(Failure::retry_after(HOUR, "busy"))
         });
-        pool.run_until_empty().unwrap()
+        run(pool).unwrap()
     };
     assert_eq!(run().retried, 1);
     h.advance(HOUR - MINUTE);
@@ -124,7 +124,7 @@ pub fn what_a_handler_gives_back_is_not_charged(h: &impl Harness) {
         let pool = tasks.pool().retry(RetryPolicy::never());
         let pool =
             pool.handle(|_: Message, _: &Context| -> Handled { Err(Failure::give_back(HOUR)) });
-        assert_eq!(pool.run_until_empty().unwrap().given_back, 1);
+        assert_eq!(run(pool).unwrap().given_back, 1);
         let scheduled = 1;
         assert_eq!(tasks.counts(), Counts { scheduled, ..NONE });
         h.advance(HOUR);
@@ -139,7 +139,7 @@ pub fn a_handler_may_give_a_message_up(h: &impl Harness) {
     let pool = tasks.pool().handle(|_: Message, _: &Context| -> Handled {
         Err(Failure::dead_letter("not an address"))
     });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!((report.started, report.dead_lettered), (1, 1));
     assert_eq!(tasks.counts(), Counts { dead: 1, ..NONE });
 }
@@ -155,7 +155,7 @@ pub fn the_last_failure_goes_to_the_dead_letters(h: &impl Harness) {
         seen.note((context.attempt(), context.is_last_attempt()));
         Err("no".into())
     });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!(attempts.all(), [(1, false), (2, false), (3, true)]);
     assert_eq!((report.retried, report.dead_lettered), (2, 1));
     assert_eq!(tasks.counts(), Counts { dead: 1, ..NONE });
@@ -180,7 +180,7 @@ pub fn any_error_is_a_failure(h: &impl Harness) {
     let pool = tasks
         .pool()
         .handle(|number: u32, _: &Context| fails(number));
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!((report.retried, report.finished), (6, 1));
 }
 
@@ -192,7 +192,7 @@ pub fn a_panic_is_a_failure_like_any_other(h: &impl Harness) {
         assert!(number.is_multiple_of(2), "odd, on purpose");
         Ok(())
     });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!(
         (report.started, report.finished, report.retried),
         (20, 10, 10)
@@ -218,7 +218,7 @@ pub fn an_undecodable_payload_is_a_failure_like_any_other(h: &impl Harness) {
     let policy = RetryPolicy::fixed(Duration::ZERO).attempts(3);
     let pool = tasks.pool().retry(policy);
     let pool = pool.handle(|_: u32, _: &Context| Ok(()));
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!(
         (report.finished, report.retried, report.dead_lettered),
         (1, 2, 1)
@@ -253,7 +253,7 @@ pub fn a_context_knows_its_delivery(h: &impl Harness) {
             ));
             Ok(())
         });
-    assert_eq!(pool.run_until_empty().unwrap().finished, 1);
+    assert_eq!(run(pool).unwrap().finished, 1);
     assert_eq!(contexts.all(), [(sent.id, "tasks".to_owned(), 1)]);
 }
 

@@ -21,8 +21,8 @@ pub fn attempts_that_lapsed_use_a_message_up(h: &impl Harness) {
         h.advance(HOUR);
     }
     let policy = RetryPolicy::never().attempts(2);
-    let report = tasks.pool().retry(policy).handle(fine);
-    let report = report.run_until_empty().unwrap();
+    let pool = tasks.pool().retry(policy).handle(fine);
+    let report = run(pool).unwrap();
     assert_eq!(
         (report.started, report.finished, report.dead_lettered),
         (1, 1, 2)
@@ -52,7 +52,7 @@ pub fn what_a_crash_left_behind_is_worked_off(h: &impl Harness) {
             seen.note(context.attempt());
             Ok(())
         });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!((report.started, report.finished), (20, 20));
     assert_adds_up(&report);
     let attempts = attempts.all();
@@ -77,7 +77,7 @@ pub fn leases_are_renewed_while_messages_wait_and_run(h: &impl Harness) {
     gate.open();
     wait(&pool, |seen| seen.finished == 5);
     pool.stop();
-    let report = pool.join().unwrap();
+    let report = join(pool).unwrap();
     assert_eq!(report.started, 5);
     assert_adds_up(&report);
     let archived = 5;
@@ -101,7 +101,7 @@ pub fn leases_are_renewed_after_a_stop(h: &impl Harness) {
     let before = pool.counters().read().renewed;
     wait(&pool, |seen| seen.renewed >= before + 4);
     gate.open();
-    assert_eq!(pool.join().unwrap().finished, 1);
+    assert_eq!(join(pool).unwrap().finished, 1);
 }
 
 /// A message that another consumer took over is not the pool's any more: what its handler
@@ -125,7 +125,7 @@ pub fn a_lease_lost_to_another_consumer_changes_nothing(h: &impl Harness) {
     gate.open();
     wait(&pool, |seen| seen.lost == 1);
     pool.stop();
-    let report = pool.join().unwrap();
+    let report = join(pool).unwrap();
     assert_eq!((report.fetched, report.started, report.finished), (1, 1, 0));
     assert_adds_up(&report);
     assert_eq!(tasks.counts(), Counts { leased: 1, ..NONE });
@@ -154,7 +154,7 @@ pub fn a_message_is_not_started_twice_by_one_pool(h: &impl Harness) {
     gate.open();
     wait(&pool, |seen| seen.finished == 1);
     pool.stop();
-    let report = pool.join().unwrap();
+    let report = join(pool).unwrap();
     assert_eq!((report.fetched, report.started, report.finished), (2, 1, 1));
     assert_adds_up(&report);
     let archived = 1;
@@ -187,7 +187,7 @@ pub fn a_message_that_is_gone_is_not_started(h: &impl Harness) {
     gate.open();
     wait(&pool, |seen| seen.finished == 1);
     pool.stop();
-    let report = pool.join().unwrap();
+    let report = join(pool).unwrap();
     assert_adds_up(&report);
     assert_eq!(lost.all(), [(0, true), (7, false)]);
     assert!(report.lost >= 2, "{report}");

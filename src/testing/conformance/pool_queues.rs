@@ -19,7 +19,7 @@ pub fn a_pool_works_off_each_of_its_queues(h: &impl Harness) {
         assert_eq!(context.queue().name, name);
         Ok(())
     });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!(report.finished, 38);
     for (queue, archived) in queues.iter().zip([30, 1, 7]) {
         assert_eq!(queue.counts(), Counts { archived, ..NONE });
@@ -44,7 +44,7 @@ pub fn queues_share_a_pool_by_their_weights(h: &impl Harness) {
         let pool = pool.start().unwrap();
         wait(&pool, |seen| seen.started >= 200);
         pool.stop();
-        pool.join().unwrap();
+        join(pool).unwrap();
         let order = order.all();
         let lights = order[..200].iter().filter(|light| **light).count();
         assert!((10..=40).contains(&lights), "{lights} of 200");
@@ -69,6 +69,6 @@ pub fn all_queues_of_a_pool_must_exist(h: &impl Harness) {
     let pool = tasks.pool().queue("nowhere", 1).handle(fine);
     assert_error(pool.start(), ErrorKind::UnknownQueue, "nowhere");
     let pool = WorkerPool::builder(h.store(), "nowhere").handle(fine);
-    assert_error(pool.run_until_empty(), ErrorKind::UnknownQueue, "nowhere");
+    assert_error(run(pool), ErrorKind::UnknownQueue, "nowhere");
     assert_eq!(tasks.counts(), Counts { ready: 1, ..NONE });
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::scene::*;
+pub(super) use crate::testing::in_time::{begin, join, run};
 use crate::{Context, Handled, Message, Report, RetryPolicy, Store, WorkerPool, WorkerPoolBuilder};
 
 /// How often an idle pool of these cases looks, where nobody wakes it.

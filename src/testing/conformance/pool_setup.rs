@@ -35,7 +35,7 @@ pub fn bad_settings_of_a_pool_are_refused(h: &impl Harness) {
     for (names, change) in bad {
         let pool = || change(tasks.pool().handle(fine));
         assert_error(pool().start(), ErrorKind::Invalid, names);
-        assert_error(pool().run_until_empty(), ErrorKind::Invalid, names);
+        assert_error(run(pool()), ErrorKind::Invalid, names);
     }
     assert_error(tasks.pool().start(), ErrorKind::Invalid, "handler");
     assert_eq!(tasks.counts(), Counts { ready: 1, ..NONE });
@@ -55,7 +55,7 @@ pub fn odd_settings_of_a_pool_are_fine(h: &impl Harness) {
         0 => Err("never again".into()),
         _ => Ok(()),
     });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_eq!((report.finished, report.retried), (2, 1));
     let (archived, scheduled) = (2, 1);
     assert_eq!(
@@ -80,7 +80,7 @@ pub fn a_pool_takes_the_place_of_a_consumer(h: &impl Harness) {
         seen.note(message);
         Ok(())
     });
-    assert_eq!(pool.run_until_empty().unwrap().finished, 3);
+    assert_eq!(run(pool).unwrap().finished, 3);
     for message in messages.all() {
         assert_eq!(message.worker, Some(worker));
         assert!(message.vt >= message.enqueued_at + DAY);
@@ -95,7 +95,7 @@ pub fn stopping_its_consumer_stops_a_pool(h: &impl Harness) {
     let pool = pool.handle(fine).start().unwrap();
     wait(&pool, |seen| seen.asleep > 0);
     consumer.stop();
-    assert_eq!(pool.join().unwrap().fetched, 0);
+    assert_eq!(join(pool).unwrap().fetched, 0);
 }
 
 /// A pool starts from the settings of its store, and its leases are as long.
@@ -109,5 +109,5 @@ pub fn a_pool_starts_from_the_settings_of_its_store(h: &impl Harness) {
         assert!(context.deadline() <= Instant::now() + lock_time);
         Ok(())
     });
-    assert_eq!(pool.run_until_empty().unwrap().finished, 1);
+    assert_eq!(run(pool).unwrap().finished, 1);
 }

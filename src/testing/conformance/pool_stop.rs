@@ -1,6 +1,5 @@
 //! How a pool ends.
 
-use std::thread;
 use std::time::Duration;
 
 use super::pool_scene::*;
@@ -52,7 +51,7 @@ pub fn a_stop_gives_back_what_was_not_started(h: &impl Harness) {
     pool.stop();
     wait(&pool, |seen| seen.given_back == 9);
     gate.open();
-    let report = pool.join().unwrap();
+    let report = join(pool).unwrap();
     assert_eq!(
         (report.started, report.finished, report.given_back),
         (1, 1, 9)
@@ -67,12 +66,11 @@ pub fn a_dropped_pool_gives_back_what_was_not_started(h: &impl Harness) {
     let gate = Gate::default();
     let pool = busy(&tasks, &gate);
     let counters = pool.counters();
-    thread::scope(|scope| {
-        scope.spawn(|| drop(pool));
-        assert!(counters.wait(MINUTE, |seen| seen.given_back == 9));
-        assert_eq!(counters.read().finished, 0);
-        gate.open();
-    });
+    let dropping = begin(|| drop(pool));
+    assert!(counters.wait(MINUTE, |seen| seen.given_back == 9));
+    assert_eq!(counters.read().finished, 0);
+    gate.open();
+    dropping.end();
     assert_eq!(counters.read().finished, 1);
     assert_one_done(&tasks);
 }
@@ -83,12 +81,10 @@ pub fn a_shutdown_waits_for_what_runs(h: &impl Harness) {
     let gate = Gate::default();
     let pool = busy(&tasks, &gate);
     let counters = pool.counters();
-    let report = thread::scope(|scope| {
-        let ending = scope.spawn(|| pool.shutdown(HOUR));
-        assert!(counters.wait(MINUTE, |seen| seen.given_back == 9));
-        gate.open();
-        ending.join().unwrap().unwrap()
-    });
+    let ending = begin(|| pool.shutdown(HOUR));
+    assert!(counters.wait(MINUTE, |seen| seen.given_back == 9));
+    gate.open();
+    let report = ending.end().unwrap();
     assert_eq!(
         (report.finished, report.given_back, report.abandoned),
         (1, 9, 0)
@@ -104,7 +100,8 @@ pub fn a_shutdown_abandons_what_does_not_end(h: &impl Harness) {
     let pool = busy(&tasks, &gate);
     pool.stop();
     wait(&pool, |seen| seen.given_back == 9);
-    let report = pool.shutdown(Duration::from_millis(1)).unwrap();
+    let report = begin(|| pool.shutdown(Duration::from_millis(1)));
+    let report = report.end().unwrap();
     assert_eq!(
         (report.finished, report.given_back, report.abandoned),
         (0, 9, 1)
@@ -133,10 +130,10 @@ pub fn a_pool_that_is_stopped_before_it_starts_does_nothing(h: &impl Harness) {
     let stop = StopHandle::new();
     stop.stop();
     let pool = tasks.pool().stop_with(&stop).handle(fine);
-    let report = pool.start().unwrap().join().unwrap();
+    let report = join(pool.start().unwrap()).unwrap();
     assert_eq!((report.fetched, report.started), (0, 0));
     let pool = tasks.pool().stop_with(&stop).handle(fine);
-    assert_eq!(pool.run_until_empty().unwrap().fetched, 0);
+    assert_eq!(run(pool).unwrap().fetched, 0);
     let fresh = tasks.drain();
     assert!(fresh.len() == 3 && fresh.iter().all(|message| message.read_ct == 1));
 }
@@ -150,7 +147,7 @@ pub fn a_pool_can_be_stopped_twice(h: &impl Harness) {
     pool.stop();
     pool.stop_handle().stop();
     assert!(pool.stop_handle().is_stopped());
-    pool.join().unwrap();
+    join(pool).unwrap();
 }
 
 /// A handler can know of the stop, and can be the one that asks for it.
@@ -166,7 +163,7 @@ pub fn a_handler_sees_the_stop(h: &impl Harness) {
         assert!(context.is_stopping());
         Err(Failure::give_back(HOUR))
     });
-    let report = pool.start().unwrap().join().unwrap();
+    let report = join(pool.start().unwrap()).unwrap();
     assert_eq!((report.started, report.given_back), (1, 1));
     h.advance(HOUR);
     assert_eq!(reads(&only(tasks.drain())), (2, 1));
@@ -187,7 +184,7 @@ pub fn nothing_is_started_after_a_stop(h: &impl Harness) {
     let pool = pool.start().unwrap();
     wait(&pool, |seen| seen.fetched == 200 && seen.started == 1);
     gate.open();
-    let report = pool.join().unwrap();
+    let report = join(pool).unwrap();
     assert_eq!((report.started, report.given_back), (1, 199));
 }
 
@@ -220,14 +217,14 @@ pub fn a_shared_stop_handle_is_not_stopped_by_a_pool(h: &impl Harness) {
     };
     let lasting = pool().start().unwrap();
     for _ in 0..2 {
-        pool().run_until_empty().unwrap();
+        run(pool()).unwrap();
         pool().start().unwrap().shutdown(MINUTE).unwrap();
     }
     assert!(!stop.is_stopped() && !lasting.stop_handle().is_stopped());
     tasks.put(1);
     wait(&lasting, |seen| seen.finished == 1);
     stop.stop();
-    lasting.join().unwrap();
+    join(lasting).unwrap();
 }
 
 /// Whatever happens to messages, the report adds up to those that were fetched.
@@ -244,7 +241,7 @@ pub fn a_report_adds_up(h: &impl Harness) {
         4 => panic!("on purpose"),
         _ => Ok(()),
     });
-    let report = pool.run_until_empty().unwrap();
+    let report = run(pool).unwrap();
     assert_adds_up(&report);
     assert_eq!((report.fetched, report.started), (800, 800), "{report}");
     assert_eq!(
@@ -274,7 +271,7 @@ pub fn pools_that_come_and_go_lose_nothing(h: &impl Harness) {
             let pool = pool.start().unwrap();
             pool.stop();
             pool.stop();
-            let report = pool.join().unwrap();
+            let report = join(pool).unwrap();
             assert_adds_up(&report);
             assert_eq!((report.started, report.lost), (report.finished, 0));
             finished += report.finished;
