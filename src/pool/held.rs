@@ -189,29 +189,37 @@ mod tests {
     use serde_json::Value;
     use time::OffsetDateTime;
 
-    fn held(lock_time: Duration) -> Held {
-        let queue = Queue {
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn queue() -> Arc<Queue> {
+        Arc::new(Queue {
             id: 1,
             name: "tasks".to_owned(),
             created_at: OffsetDateTime::UNIX_EPOCH,
-        };
-        let message = Message {
+        })
+    }
+
+    fn delivery(read_ct: i32, lapsed: bool) -> Message {
+        Message {
             id: 1,
             queue_id: 1,
             payload: Value::Null,
             enqueued_at: OffsetDateTime::UNIX_EPOCH,
             vt: OffsetDateTime::UNIX_EPOCH,
-            read_ct: 1,
-            attempt: 1,
-            lapsed: false,
+            read_ct,
+            attempt: read_ct,
+            lapsed,
             worker: Some(1),
-        };
-        Held::new(&Arc::new(queue), &message, Instant::now(), lock_time)
+        }
+    }
+
+    fn held(lock_time: Duration) -> Held {
+        Held::new(&queue(), &delivery(1, false), Instant::now(), lock_time)
     }
 
     #[test]
     fn a_lease_that_is_lost_is_not_safe_whatever_its_time() {
-        let held = held(Duration::from_secs(3600));
+        let held = held(HOUR);
         assert!(held.is_safe());
         assert!(held.lose() && !held.lose());
         assert!(!held.is_safe());
@@ -224,5 +232,35 @@ mod tests {
         held.extended(Instant::now(), Duration::MAX);
         held.extended(Instant::now(), Duration::ZERO);
         assert!(held.is_safe());
+    }
+
+    /// Takes the first delivery of a message for `lock_time`, and another one for an hour.
+    fn taken_twice(lock_time: Duration, another: &Message) -> (Arc<Held>, Taken) {
+        let holding = Holding::default();
+        let first = delivery(1, false);
+        let Taken::New(held) = holding.take(&queue(), &first, Instant::now(), lock_time) else {
+            panic!("it is new");
+        };
+        held.lose();
+        let again = holding.take(&queue(), another, Instant::now(), HOUR);
+        assert_eq!(holding.len(), 1);
+        (held, again)
+    }
+
+    #[test]
+    fn a_message_that_lapsed_goes_on_under_its_new_lease() {
+        // The second one was released by somebody who had it in between.
+        for another in [delivery(2, true), delivery(3, false)] {
+            let (held, again) = taken_twice(Duration::ZERO, &another);
+            assert!(matches!(again, Taken::Again(same) if Arc::ptr_eq(&same, &held)));
+            assert_eq!(held.receipt(), Receipt::from(&another));
+            assert!(held.is_safe());
+        }
+    }
+
+    #[test]
+    fn a_message_that_was_released_is_new() {
+        let (held, again) = taken_twice(HOUR, &delivery(2, false));
+        assert!(matches!(again, Taken::New(_)) && held.is_lost());
     }
 }

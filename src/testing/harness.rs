@@ -22,7 +22,8 @@ pub trait Harness {
     /// Moves the store's clock forward, at once: leases run out, delayed messages come due.
     /// Never sleeps.
     ///
-    /// By up to [`MAX_SPAN`](crate::MAX_SPAN), and never while a transaction is open. A
+    /// By up to [`MAX_SPAN`](crate::MAX_SPAN), and never while a transaction of the case is
+    /// open; but the threads of a pool may be using the store. A
     /// store without a clock of its own can move everything that it holds back in time
     /// instead.
     fn advance(&self, by: Duration);
