@@ -138,6 +138,8 @@ impl Context<'_> {
         let owned = owned.first().is_some_and(|owned| *owned);
         if owned {
             self.held.extended(since, by);
+        } else if self.held.receipt() == receipt {
+            self.held.lose();
         }
         Ok(owned)
     }
