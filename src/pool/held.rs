@@ -218,6 +218,27 @@ mod tests {
     }
 
     #[test]
+    fn each_delivery_is_accounted_for_once() {
+        let holding = Holding::default();
+        let now = Instant::now();
+        let mut all = Vec::new();
+        for id in 1..=3 {
+            let message = Message {
+                id,
+                ..delivery(1, false)
+            };
+            match holding.take(&queue(), &message, now, HOUR) {
+                Taken::New(held) => all.push(held),
+                Taken::Again(_) => panic!("message {id} is new"),
+            }
+        }
+        assert!(all[0].account());
+        assert_eq!(holding.abandon(), 2);
+        assert!(all.iter().all(|held| !held.account()), "too late");
+        assert_eq!((holding.len(), holding.abandon()), (0, 0));
+    }
+
+    #[test]
     fn a_lease_that_is_lost_is_not_safe_whatever_its_time() {
         let held = held(HOUR);
         assert!(held.is_safe());

@@ -264,6 +264,7 @@ macro_rules! __conformance_cases {
                 an_undecodable_payload_is_a_failure_like_any_other,
                 a_context_knows_its_delivery,
                 a_context_extends_its_lease,
+                a_context_learns_that_its_lease_is_lost,
             ];
             pool_batch: [
                 a_batch_is_settled_by_position,

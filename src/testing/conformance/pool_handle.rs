@@ -278,3 +278,29 @@ pub fn a_context_extends_its_lease(h: &impl Harness) {
     gate.open();
     wait(&pool, |seen| seen.finished == 1);
 }
+
+/// A context that could not extend its lease knows that it is lost.
+pub fn a_context_learns_that_its_lease_is_lost(h: &impl Harness) {
+    let tasks = tasks(h);
+    tasks.put(1);
+    let (begins, begun) = notes();
+    let (answers, answered) = notes();
+    let gate = Gate::default();
+    let at_gate = gate.clone();
+    let pool = tasks.pool().threads(1).prefetch(0);
+    let pool = pool.handle(move |_: Message, context: &Context| {
+        begins.note(());
+        at_gate.pass();
+        let before = context.is_lost();
+        answers.note((before, context.extend(DAY)?, context.is_lost()));
+        Ok(())
+    });
+    let pool = pool.start().unwrap();
+    begun.next();
+    h.advance(HOUR);
+    let thief = tasks.consumer();
+    assert_eq!(thief.dequeue_many(1).unwrap().len(), 1);
+    gate.open();
+    assert_eq!(answered.next(), (false, false, true));
+    wait(&pool, |seen| seen.lost == 1);
+}

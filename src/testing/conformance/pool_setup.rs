@@ -20,6 +20,7 @@ pub fn bad_settings_of_a_pool_are_refused(h: &impl Harness) {
         ("threads", |pool| pool.threads(usize::MAX)),
         ("prefetch", |pool| pool.prefetch(usize::MAX)),
         ("lock_time", |pool| pool.lock_time(Duration::ZERO)),
+        ("100ms", |pool| pool.lock_time(Duration::from_millis(99))),
         ("poll_interval", |pool| pool.poll_interval(Duration::ZERO)),
         ("\"tasks\"", |pool| pool.weight(0)),
         ("\"others\"", |pool| pool.queue("others", 0)),
