@@ -177,3 +177,32 @@ fn a_shutdown_does_not_wait_for_a_store_that_is_out_of_reach() {
     );
     assert_eq!(store.leased("tasks").len(), 5);
 }
+
+/// A store whose first settlement is carried out, and answered when the test lets it.
+#[derive(Debug)]
+struct AnswersLate(Mutex<Receiver<()>>);
+
+impl Hooks for AnswersLate {
+    fn settled(&self) {
+        let let_go = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Once the test has let go there is nothing to wait for.
+        let _ = let_go.recv_timeout(MINUTE);
+    }
+}
+
+#[test]
+fn an_answer_that_comes_after_the_shutdown_is_not_counted_a_second_time() {
+    let (store, producer) = tasks();
+    producer.enqueue("work").unwrap();
+    let (let_go, wait_for) = channel();
+    let late = Arc::new(AnswersLate(Mutex::new(wait_for)));
+    let pool = pool(Hooked(store.clone(), late)).handle(fine);
+    let pool = pool.start().unwrap();
+    wait(&pool, |seen| seen.started == 1);
+    let (counters, shared) = (pool.counters(), Arc::clone(&pool.shared));
+    let report = begin(|| pool.shutdown(Duration::ZERO)).end().unwrap();
+    assert_eq!((report.finished, report.abandoned), (0, 1));
+    drop(let_go);
+    assert!(shared.settled.wait_timeout(MINUTE));
+    assert_eq!(counters.read(), report);
+}
