@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench batch_dequeue
+//! benches/compare.sh                  # against the last commit
 //! ```
 //!
 //! Each measurement drains a queue that was filled beforehand; the filling is not timed.
@@ -17,8 +18,35 @@ use serde_json::json;
 
 const BATCHES: [usize; 4] = [1, 10, 100, 1_000];
 
+/// Works off so many messages in batches.
+type Loop<S> = fn(&Consumer<S>, batch: usize, count: usize);
+
+fn two_calls<S: Store>(consumer: &Consumer<S>, batch: usize, count: usize) {
+    let mut left = count;
+    while left > 0 {
+        let messages = consumer.dequeue_many(batch).unwrap();
+        assert!(!messages.is_empty(), "{left} messages are left");
+        left -= done(&consumer.archive_many(&messages).unwrap());
+    }
+}
+
+fn one_call<S: Store>(consumer: &Consumer<S>, batch: usize, count: usize) {
+    let mut left = count;
+    let mut held = consumer.dequeue_many(batch).unwrap();
+    while left > 0 {
+        assert!(!held.is_empty(), "{left} messages are left");
+        let (archived, next) = consumer.archive_and_dequeue(&held, batch).unwrap();
+        left -= done(&archived);
+        held = next;
+    }
+}
+
+fn done(archived: &[bool]) -> usize {
+    archived.iter().filter(|archived| **archived).count()
+}
+
 /// Times the draining of `count` messages in batches.
-fn drain<S: Store + Clone>(store: &S, batch: usize, count: usize) -> Duration {
+fn drain<S: Store + Clone>(store: &S, work: Loop<S>, batch: usize, count: usize) -> Duration {
     let name = format!("bench{batch}");
     store.create_queue(&name).unwrap();
     let producer = Producer::new(store.clone(), &name).unwrap();
@@ -33,14 +61,8 @@ fn drain<S: Store + Clone>(store: &S, batch: usize, count: usize) -> Duration {
         .lock_time(Duration::from_secs(3600))
         .build()
         .unwrap();
-    let mut left = count;
     let began = Instant::now();
-    while left > 0 {
-        let messages = consumer.dequeue_many(batch).unwrap();
-        assert!(!messages.is_empty(), "{left} messages are left");
-        let archived = consumer.archive_many(&messages).unwrap();
-        left -= archived.into_iter().filter(|archived| *archived).count();
-    }
+    work(&consumer, batch, count);
     let took = began.elapsed();
     // The next measurement begins on an empty queue, as this one did.
     store
@@ -49,7 +71,7 @@ fn drain<S: Store + Clone>(store: &S, batch: usize, count: usize) -> Duration {
     took
 }
 
-fn bench<S: Store + Clone>(criterion: &mut Criterion, name: &str, store: &S) {
+fn bench<S: Store + Clone>(criterion: &mut Criterion, name: &str, store: &S, work: Loop<S>) {
     let mut group = criterion.benchmark_group(name);
     group
         .sample_size(10)
@@ -57,15 +79,16 @@ fn bench<S: Store + Clone>(criterion: &mut Criterion, name: &str, store: &S) {
     for batch in BATCHES {
         group.throughput(Throughput::Elements(batch as u64));
         group.bench_function(BenchmarkId::from_parameter(batch), |bencher| {
-            bencher
-                .iter_custom(|times| drain(store, batch, batch * usize::try_from(times).unwrap()));
+            bencher.iter_custom(|times| {
+                drain(store, work, batch, batch * usize::try_from(times).unwrap())
+            });
         });
     }
     group.finish();
 }
 
 fn mock(criterion: &mut Criterion) {
-    bench(criterion, "MockStore", &MockStore::new());
+    bench(criterion, "MockStore", &MockStore::new(), two_calls);
 }
 
 fn postgres(criterion: &mut Criterion) {
@@ -75,7 +98,8 @@ fn postgres(criterion: &mut Criterion) {
         .build()
         .unwrap();
     store.install().unwrap();
-    bench(criterion, "PgStore", &store);
+    bench(criterion, "PgStore", &store, two_calls);
+    bench(criterion, "PgStore in one call", &store, one_call);
 }
 
 criterion_group!(benches, mock, postgres);

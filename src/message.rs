@@ -356,3 +356,14 @@ pub struct Settlement {
     /// What becomes of it.
     pub outcome: Outcome,
 }
+
+impl Settlement {
+    /// Archives all of these.
+    pub(crate) fn archive_all(receipts: &[Receipt]) -> Vec<Self> {
+        let archive = |receipt: &Receipt| Self {
+            receipt: *receipt,
+            outcome: Outcome::Archive,
+        };
+        receipts.iter().map(archive).collect()
+    }
+}

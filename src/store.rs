@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bell::Bell;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, NewMessage, Receipt, Settlement};
 use crate::queue::{Counts, IfNotEmpty, Queue, State};
 use crate::settings::{Settings, check_limit, check_lock_time};
@@ -149,6 +149,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`FateUnknown`](crate::ErrorKind::FateUnknown).
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>>;
 
+    /// Archives, and then leases: [`settle`](Self::settle) and [`dequeue`](Self::dequeue) in one
+    /// call. A store that can makes one commit of it, all or none; this default makes two calls.
+    ///
+    /// Returns what each of the two does.
+    ///
+    /// # Errors
+    ///
+    /// Those of both. If something was archived and no more could be leased,
+    /// [`FateUnknown`](crate::ErrorKind::FateUnknown).
+    fn archive_and_dequeue(
+        &self,
+        receipts: &[Receipt],
+        dequeue: &Dequeue,
+    ) -> Result<(Vec<bool>, Vec<Message>)> {
+        archive_then_dequeue(self, receipts, dequeue)
+    }
+
     /// Has bells rung when messages become ready, one for each of these queues; `None` if the
     /// store has no means to tell, and its consumers are to poll.
     ///
@@ -158,6 +175,29 @@ pub trait Store: fmt::Debug + Send + Sync {
         drop(bells);
         None
     }
+}
+
+/// What [`Store::archive_and_dequeue`] does unless a store knows better.
+pub(crate) fn archive_then_dequeue(
+    store: &(impl Store + ?Sized),
+    receipts: &[Receipt],
+    dequeue: &Dequeue,
+) -> Result<(Vec<bool>, Vec<Message>)> {
+    dequeue.check()?;
+    let archived = store.settle(dequeue.queue_id, &Settlement::archive_all(receipts))?;
+    match store.dequeue(dequeue) {
+        Ok(messages) => Ok((archived, messages)),
+        Err(error) => Err(after_archiving(&archived, error)),
+    }
+}
+
+/// What is said of an error that came after something was archived, if it was.
+pub(crate) fn after_archiving(archived: &[bool], error: Error) -> Error {
+    if !archived.contains(&true) {
+        return error;
+    }
+    let text = "messages were archived, but no more could be dequeued";
+    Error::new(ErrorKind::FateUnknown, text).because(error)
 }
 
 /// What a store rings a consumer's bells with; see [`Store::wakeups`].
@@ -285,6 +325,13 @@ macro_rules! forward {
             }
             fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
                 (**self).settle(queue_id, settlements)
+            }
+            fn archive_and_dequeue(
+                &self,
+                receipts: &[Receipt],
+                dequeue: &Dequeue,
+            ) -> Result<(Vec<bool>, Vec<Message>)> {
+                (**self).archive_and_dequeue(receipts, dequeue)
             }
             fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
                 (**self).wakeups(bells)

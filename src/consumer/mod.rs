@@ -122,12 +122,7 @@ impl<S: Store> Consumer<S> {
         limit: usize,
         lock_time: Duration,
     ) -> Result<Vec<Message>> {
-        self.store.dequeue(&Dequeue {
-            queue_id: self.queue.id,
-            worker: self.worker,
-            limit,
-            lock_time,
-        })
+        self.store.dequeue(&self.request(limit, lock_time))
     }
 
     /// Leases up to `limit` messages as soon as there is one, and waits for that up to
@@ -194,6 +189,15 @@ impl<S: Store> Consumer<S> {
             self.settings,
             self.stop,
         )
+    }
+
+    fn request(&self, limit: usize, lock_time: Duration) -> Dequeue {
+        Dequeue {
+            queue_id: self.queue.id,
+            worker: self.worker,
+            limit,
+            lock_time,
+        }
     }
 
     /// The pause before the next look: consumers that started together drift apart.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Consumer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{Outcome, Receipt, Settlement};
+use crate::message::{Message, Outcome, Receipt, Settlement};
 use crate::store::{Store, Transactional};
 
 /// Each of these can fail with [`Unavailable`](ErrorKind::Unavailable) (nothing was done)
@@ -33,10 +33,7 @@ impl<S: Store> Consumer<S> {
         receipts: impl IntoIterator<Item = R>,
         by: Duration,
     ) -> Result<Vec<bool>> {
-        let receipts: Vec<Receipt> = receipts
-            .into_iter()
-            .map(|receipt| receipt.into().held_by(self.worker))
-            .collect();
+        let receipts = self.held(receipts);
         self.store.extend_visibility(self.queue.id, &receipts, by)
     }
 
@@ -61,6 +58,45 @@ impl<S: Store> Consumer<S> {
         receipts: impl IntoIterator<Item = R>,
     ) -> Result<Vec<bool>> {
         self.settle(receipts, &Outcome::Archive)
+    }
+
+    /// Archives what is done, and leases up to `limit` messages for the lock time: what
+    /// [`archive_many`](Self::archive_many) and [`dequeue_many`](Self::dequeue_many) do, with the
+    /// former first.
+    ///
+    /// For a loop that works on small batches and waits for the database most of its time:
+    /// with a backlog, [`PgStore`](crate::PgStore) makes one round trip and one commit of it,
+    /// so it waits once a batch instead of twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`dequeue_many`](Self::dequeue_many), and then nothing was archived, except if it is
+    /// [`FateUnknown`](ErrorKind::FateUnknown): archived or not, and leased or not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use pgqrs::{Consumer, MockStore, Producer, Store};
+    /// # let store = MockStore::new();
+    /// # store.create_queue("tasks")?;
+    /// # Producer::new(store.clone(), "tasks")?.batch_enqueue(0..25)?;
+    /// let consumer = Consumer::new(store.clone(), "tasks")?;
+    /// let mut batch = consumer.dequeue_many(10)?;
+    /// while !batch.is_empty() {
+    ///     // … the work …
+    ///     (_, batch) = consumer.archive_and_dequeue(&batch, 10)?;
+    /// }
+    /// assert_eq!(store.counts("tasks")?.archived, 25);
+    /// # Ok::<(), pgqrs::Error>(())
+    /// ```
+    pub fn archive_and_dequeue<R: Into<Receipt>>(
+        &self,
+        receipts: impl IntoIterator<Item = R>,
+        limit: usize,
+    ) -> Result<(Vec<bool>, Vec<Message>)> {
+        let receipts = self.held(receipts);
+        let dequeue = self.request(limit, self.settings.lock_time);
+        self.store.archive_and_dequeue(&receipts, &dequeue)
     }
 
     /// Ends the message as done, and forgets it, payload and all.
@@ -252,15 +288,23 @@ impl<S: Store> Consumer<S> {
             .settle(self.queue.id, &self.settlements(receipts, outcome))
     }
 
+    /// The receipts, those of bare ids made out to this worker.
+    fn held<R: Into<Receipt>>(&self, receipts: impl IntoIterator<Item = R>) -> Vec<Receipt> {
+        receipts
+            .into_iter()
+            .map(|receipt| receipt.into().held_by(self.worker))
+            .collect()
+    }
+
     fn settlements<R: Into<Receipt>>(
         &self,
         receipts: impl IntoIterator<Item = R>,
         outcome: &Outcome,
     ) -> Vec<Settlement> {
-        receipts
+        self.held(receipts)
             .into_iter()
             .map(|receipt| Settlement {
-                receipt: receipt.into().held_by(self.worker),
+                receipt,
                 outcome: outcome.clone(),
             })
             .collect()

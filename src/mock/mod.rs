@@ -210,6 +210,31 @@ impl Inner {
         })
     }
 
+    fn lease(&mut self, dequeue: &Dequeue) -> Result<Vec<Message>> {
+        let (now, until) = (self.now, self.after(dequeue.lock_time));
+        Ok(self.shelf(dequeue.queue_id)?.lease(dequeue, now, until))
+    }
+
+    fn settle(&mut self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
+        let due: Vec<_> = settlements.iter().map(|s| self.due(s)).collect();
+        let Some(shelf) = self.shelves.get_mut(&queue_id) else {
+            return Ok(vec![false; settlements.len()]);
+        };
+        for settlement in settlements {
+            shelf.check_free(&settlement.receipt)?;
+        }
+        let answers = settlements
+            .iter()
+            .zip(due)
+            .map(|(settlement, due)| shelf.settle(settlement, due))
+            .collect();
+        let back = |s: &Settlement| matches!(s.outcome, Outcome::Release { .. });
+        if settlements.iter().any(back) {
+            self.ringing.ring(queue_id);
+        }
+        Ok(answers)
+    }
+
     /// Draws ids for messages that are enqueued now.
     fn number(
         &mut self,
@@ -336,9 +361,24 @@ impl Store for MockStore {
         let mut inner = self.lock();
         let fault = inner.faults.take(Call::Dequeue)?;
         dequeue.check()?;
-        let (now, until) = (inner.now, inner.after(dequeue.lock_time));
-        let shelf = inner.shelf(dequeue.queue_id)?;
-        answer(fault, shelf.lease(dequeue, now, until))
+        answer(fault, inner.lease(dequeue)?)
+    }
+
+    fn archive_and_dequeue(
+        &self,
+        receipts: &[Receipt],
+        dequeue: &Dequeue,
+    ) -> Result<(Vec<bool>, Vec<Message>)> {
+        let settlements = Settlement::archive_all(receipts);
+        let mut inner = self.lock();
+        let fault = match inner.faults.take_for(&settlements)? {
+            None => inner.faults.take(Call::Dequeue)?,
+            lost => lost,
+        };
+        dequeue.check()?;
+        inner.shelf(dequeue.queue_id)?;
+        let archived = inner.settle(dequeue.queue_id, &settlements)?;
+        answer(fault, (archived, inner.lease(dequeue)?))
     }
 
     fn extend_visibility(
@@ -360,23 +400,7 @@ impl Store for MockStore {
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
         let mut inner = self.lock();
         let fault = inner.faults.take_for(settlements)?;
-        let due: Vec<_> = settlements.iter().map(|s| inner.due(s)).collect();
-        let Some(shelf) = inner.shelves.get_mut(&queue_id) else {
-            return answer(fault, vec![false; settlements.len()]);
-        };
-        for settlement in settlements {
-            shelf.check_free(&settlement.receipt)?;
-        }
-        let answers = settlements
-            .iter()
-            .zip(due)
-            .map(|(settlement, due)| shelf.settle(settlement, due))
-            .collect();
-        let back = |s: &Settlement| matches!(s.outcome, Outcome::Release { .. });
-        if settlements.iter().any(back) {
-            inner.ringing.ring(queue_id);
-        }
-        answer(fault, answers)
+        answer(fault, inner.settle(queue_id, settlements)?)
     }
 
     fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {

@@ -2,8 +2,8 @@
 //!
 //! Everything before the end of the last batch was ready once and is now leased or gone,
 //! and what is gone stays in the table and its key until vacuum may remove it, which a
-//! long-running snapshot somewhere can prevent for hours. So a dequeue starts where the
-//! last one of this process ended (the hint), and never walks over the dead.
+//! long-running snapshot somewhere can prevent for hours. So a dequeue starts where those
+//! before it in this process ended, or will end (the hint), and never walks over the dead.
 //!
 //! What does become ready below the hint, by a lease that runs out or by a transaction
 //! that commits late, is found by a *sweep*, a scan from the start. Sweeps have a budget:
@@ -11,6 +11,11 @@
 //! most, however slow they are. In a healthy table that is a sweep every few milliseconds.
 //! A sweep that finds something moves the hint back with it, so that a large late batch is
 //! drained at full speed.
+//!
+//! Looks that are under way at the same time start one after the other's end, as far as that
+//! can be known: a look for 100 that finds them ends 100 ids further at least. From the same
+//! place, each would walk over what the others are just leasing, and a row that it saw ready
+//! and finds leased it has locked by then, so that whoever holds the lease waits for it.
 //!
 //! Looking for scheduled messages that have come due costs more than nothing as well, as it
 //! walks over those that are gone, so it is done with every sweep, when this process knows
@@ -36,6 +41,10 @@ const DUE_EVERY: Duration = Duration::from_millis(50);
 /// ... but after a look that took t, not before this many t.
 const DUE_SHARE: u32 = 4;
 
+/// A look for more than this makes room for others after so many: one for a million that finds
+/// ten would have sent the next one a million ids ahead, until it is back.
+const MOST_RESERVED: usize = 10_000;
+
 /// One look into the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Look {
@@ -45,6 +54,13 @@ pub(super) struct Look {
     pub(super) due: bool,
     /// Which hint it started from.
     generation: u64,
+}
+
+impl Look {
+    /// Whether it is neither a sweep nor for due messages: then its time teaches nothing.
+    pub(super) fn is_plain(self) -> bool {
+        self.after != 0 && !self.due
+    }
 }
 
 /// What a look found.
@@ -65,8 +81,10 @@ pub(super) struct Hints(Mutex<HashMap<i64, Hint>>);
 #[derive(Debug)]
 struct Hint {
     after: i64,
-    /// Grows when a sweep moves the hint back: looks under way by then must not move it
-    /// forward again.
+    /// Where the next look starts: after those under way.
+    reserved: i64,
+    /// Grows when the hint moves back: looks under way by then must not move it forward
+    /// again.
     generation: u64,
     sweep_at: Instant,
     sweep_took: Duration,
@@ -77,11 +95,12 @@ struct Hint {
 }
 
 impl Hints {
-    /// Decides the first look of a dequeue.
-    pub(super) fn first(&self, queue_id: i64, now: Instant) -> Look {
+    /// Decides the first look of a dequeue that wants up to `limit`.
+    pub(super) fn first(&self, queue_id: i64, limit: usize, now: Instant) -> Look {
         let mut hints = self.lock();
         let hint = hints.entry(queue_id).or_insert(Hint {
             after: 0,
+            reserved: 0,
             generation: 0,
             sweep_at: now,
             sweep_took: Duration::ZERO,
@@ -91,7 +110,11 @@ impl Hints {
         if hint.sweep_at <= now {
             hint.sweep(now)
         } else {
-            hint.look(now, false)
+            let look = hint.look(now, false);
+            if !look.due {
+                hint.reserve(limit);
+            }
+            look
         }
     }
 
@@ -119,10 +142,13 @@ impl Hints {
         }
     }
 
-    /// Takes in that a look failed: if it was the sweep, the next one is.
+    /// Takes in that a look failed: the next one makes up for it.
     pub(super) fn failed(&self, queue_id: i64, look: Look, now: Instant) {
-        if let (0, Some(hint)) = (look.after, self.lock().get_mut(&queue_id)) {
-            hint.sweep_at = now;
+        if let Some(hint) = self.lock().get_mut(&queue_id) {
+            match look.after {
+                0 => hint.sweep_at = now,
+                after => hint.go_back(hint.after.min(after)),
+            }
         }
     }
 
@@ -134,8 +160,11 @@ impl Hints {
     }
 
     /// Forgets everything: the next dequeue of each queue sweeps.
-    pub(super) fn forget(&self) {
-        self.lock().clear();
+    pub(super) fn forget(&self, now: Instant) {
+        for hint in self.lock().values_mut() {
+            hint.go_back(0); // and not `clear`: looks under way must not bring it back
+            (hint.sweep_at, hint.due_at) = (now, now);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Hint>> {
@@ -160,10 +189,28 @@ impl Hint {
             self.due_at = now + DUE_EVERY;
         }
         Look {
-            after: self.after,
+            after: self.reserved,
             due,
             generation: self.generation,
         }
+    }
+
+    /// Has the next look start where a full answer for `limit` ends at the earliest.
+    fn reserve(&mut self, limit: usize) {
+        let ids = i64::try_from(limit.min(MOST_RESERVED)).unwrap_or(0);
+        self.reserved = self.reserved.saturating_add(ids);
+    }
+
+    /// Everything up to `end` is taken.
+    fn go_on(&mut self, end: i64) {
+        self.after = self.after.max(end);
+        self.reserved = self.reserved.max(self.after);
+    }
+
+    fn go_back(&mut self, after: i64) {
+        self.generation += 1;
+        self.after = after;
+        self.reserved = after;
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -189,163 +236,25 @@ impl Hint {
             match found.last {
                 // It went through to the end: nothing is ready below what it found, nor
                 // above.
-                Some(last) if whole => self.after = self.after.max(last),
-                Some(last) => {
-                    self.generation += u64::from(last < self.after);
-                    self.after = last;
-                }
-                None => {}
+                Some(last) if !whole && last < self.after => self.go_back(last),
+                last => self.go_on(last.unwrap_or(0)),
             }
-        } else if look.generation == self.generation
-            && let Some(last) = found.last
-        {
-            self.after = last;
+            if whole && self.after < self.reserved {
+                self.go_back(self.after);
+            }
+            return;
+        }
+        let end = found.last.unwrap_or(look.after);
+        if look.generation == self.generation {
+            self.go_on(end);
+        }
+        if whole && end < self.reserved {
+            // There was no more when it looked; what has been enqueued since then may be
+            // behind where the others started.
+            self.go_back(end.min(self.after));
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const QUEUE: i64 = 1;
-
-    fn found(count: usize, last: i64) -> Found {
-        Found {
-            count,
-            due: 0,
-            last: (count > 0).then_some(last),
-        }
-    }
-
-    /// Makes looks with a clock of its own.
-    struct Looker {
-        hints: Hints,
-        now: Instant,
-    }
-
-    impl Looker {
-        fn new() -> Self {
-            Self {
-                hints: Hints::default(),
-                now: Instant::now(),
-            }
-        }
-
-        fn first(&self) -> Look {
-            self.hints.first(QUEUE, self.now)
-        }
-
-        /// A look for 10 that took some milliseconds.
-        fn took(&mut self, millis: u64, look: Look, found: Found) -> Option<Look> {
-            let took = Duration::from_millis(millis);
-            self.now += took;
-            self.hints.next(QUEUE, look, found, 10, (took, self.now))
-        }
-    }
-
-    #[test]
-    fn the_first_look_is_a_sweep_and_the_next_starts_where_it_ended() {
-        let mut looker = Looker::new();
-        let sweep = looker.first();
-        assert_eq!((sweep.after, sweep.due), (0, true));
-        assert_eq!(looker.took(1, sweep, found(10, 17)), None);
-        assert_eq!(looker.first().after, 17);
-    }
-
-    #[test]
-    fn sweeps_wait_twenty_times_as_long_as_the_last_one_took() {
-        let mut looker = Looker::new();
-        let sweep = looker.first();
-        looker.took(100, sweep, found(10, 17));
-        looker.now += Duration::from_millis(1_999);
-        assert_eq!(looker.first().after, 17);
-        looker.now += Duration::from_millis(1);
-        assert_eq!(looker.first().after, 0);
-        assert_eq!(looker.first().after, 17, "one thread sweeps at a time");
-    }
-
-    #[test]
-    fn an_empty_answer_is_made_sure_of_if_that_is_quick() {
-        let mut looker = Looker::new();
-        let sweep = looker.first();
-        looker.took(1, sweep, found(10, 17));
-        let look = looker.first();
-        let second = looker.took(1, look, found(0, 0)).unwrap();
-        assert_eq!((second.after, second.due), (0, true));
-        // and if it is not, only the due ones are looked for
-        looker.took(1_000, second, found(10, 30));
-        let look = looker.first();
-        assert_eq!((look.after, look.due), (30, false));
-        let second = looker.took(1, look, found(0, 0)).unwrap();
-        assert_eq!((second.after, second.due), (30, true));
-    }
-
-    #[test]
-    fn a_sweep_that_finds_old_messages_takes_the_hint_back_with_it() {
-        let mut looker = Looker::new();
-        let sweep = looker.first();
-        looker.took(1, sweep, found(10, 1_000));
-        let slow = looker.first();
-        looker.now += Duration::from_secs(1);
-        let sweep = looker.first();
-        looker.took(1, sweep, found(10, 40));
-        looker.took(1, slow, found(10, 1_010));
-        assert_eq!(
-            looker.first().after,
-            40,
-            "a look under way does not undo it"
-        );
-    }
-
-    #[test]
-    fn a_sweep_that_failed_is_made_up_for() {
-        let mut looker = Looker::new();
-        let sweep = looker.first();
-        looker.took(1, sweep, found(10, 17));
-        looker.now += Duration::from_secs(1);
-        let sweep = looker.first();
-        assert_eq!(sweep.after, 0);
-        assert_eq!(looker.first().after, 17);
-        looker.hints.failed(QUEUE, sweep, looker.now);
-        assert_eq!(looker.first().after, 0);
-    }
-
-    #[test]
-    fn due_messages_are_looked_for_when_one_is_due() {
-        let mut looker = Looker::new();
-        let sweep = looker.first();
-        looker.took(100, sweep, found(10, 17));
-        assert!(!looker.first().due);
-        let soon = looker.now + Duration::from_millis(10);
-        looker.hints.due_at(QUEUE, Some(soon));
-        assert!(!looker.first().due);
-        looker.now = soon;
-        assert!(looker.first().due);
-    }
-    #[test]
-    fn slow_looks_for_due_messages_are_made_less_often() {
-        let mut looker = Looker::new();
-        let sweep = looker.first();
-        looker.took(100, sweep, found(10, 17));
-        looker.now += Duration::from_millis(399);
-        assert!(!looker.first().due);
-        looker.now += Duration::from_millis(1);
-        assert!(looker.first().due);
-        assert!(!looker.first().due, "one thread looks at a time");
-    }
-
-    #[test]
-    fn a_message_that_comes_due_after_a_look_began_is_not_forgotten_by_it() {
-        let mut looker = Looker::new();
-        let sweep = looker.first();
-        let soon = looker.now + Duration::from_millis(50);
-        looker.hints.due_at(QUEUE, Some(soon));
-        looker.took(100, sweep, found(10, 17));
-        let look = looker.first();
-        assert!(look.due);
-        assert!(looker.first().due, "all threads look until one has");
-        looker.took(1, look, found(10, 27));
-        assert!(!looker.first().due);
-    }
-}
+mod tests;

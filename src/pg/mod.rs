@@ -104,7 +104,7 @@ impl PgStore {
     /// The store does so by itself every few milliseconds, on a budget. Of use to those who
     /// change the tables by hand and do not want to wait for it.
     pub fn forget_scan_hints(&self) {
-        self.inner.hints.forget();
+        self.inner.hints.forget(Instant::now());
     }
 
     fn call<T>(
@@ -323,6 +323,14 @@ impl Store for PgStore {
             self.note_scheduled(queue_id, soonest);
         }
         Ok(answers)
+    }
+
+    fn archive_and_dequeue(
+        &self,
+        receipts: &[Receipt],
+        dequeue: &Dequeue,
+    ) -> Result<(Vec<bool>, Vec<Message>)> {
+        self.archive_and_lease(receipts, dequeue)
     }
 
     /// By LISTEN and NOTIFY, on a connection of its own besides the pool. Where nothing is to

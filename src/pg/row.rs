@@ -1,5 +1,7 @@
 //! Between rows and the library's types.
 
+use std::time::{Duration, Instant};
+
 use bytes::BytesMut;
 use postgres::Row;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -9,8 +11,10 @@ use time::OffsetDateTime;
 use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
 use crate::queue::{Counts, Queue};
 use crate::span::span_micros;
+use crate::store::Dequeue;
 
-use super::pool::Run;
+use super::hint::Look;
+use super::pool::{Run, Session};
 use super::sql::Statement;
 
 type SqlResult<T> = Result<T, postgres::Error>;
@@ -45,6 +49,26 @@ impl<'a> FromSql<'a> for Payload {
     fn accepts(ty: &Type) -> bool {
         *ty == Type::JSONB
     }
+}
+
+/// Looks for up to `limit` messages.
+pub(super) fn dequeue(
+    db: &mut impl Run,
+    dequeue: &Dequeue,
+    look: Look,
+    limit: i32,
+) -> SqlResult<Vec<Row>> {
+    db.run(
+        Statement::Dequeue,
+        &[
+            &dequeue.queue_id,
+            &dequeue.worker,
+            &limit,
+            &span_micros(dequeue.lock_time),
+            &look.after,
+            &look.due,
+        ],
+    )
 }
 
 /// A message out of `pgqrs_dequeue`.
@@ -150,6 +174,9 @@ impl Stored {
     }
 }
 
+/// The column of [`Statement::ArchiveAndDequeue`] that answers for the first half.
+const ARCHIVED: usize = 7;
+
 /// What the functions in schema.sql take for the `read_ct` of a receipt that has none.
 const ANY_DELIVERY: i32 = -1;
 
@@ -175,10 +202,35 @@ impl Receipts {
         }
     }
 
-    /// Puts the answer, the ids that were changed, in the places of their receipts.
-    fn note(&self, rows: &[Row], answers: &mut [bool]) -> SqlResult<()> {
+    /// Archives these, and looks for messages: the rows are as the statement says.
+    fn archive_and_dequeue(
+        &self,
+        db: &mut impl Run,
+        dequeue: &Dequeue,
+        look: Look,
+        limit: i32,
+    ) -> SqlResult<Vec<Row>> {
+        db.run(
+            Statement::ArchiveAndDequeue,
+            &[
+                &dequeue.queue_id,
+                &self.ids,
+                &self.workers,
+                &self.read_cts,
+                &dequeue.worker,
+                &limit,
+                &span_micros(dequeue.lock_time),
+                &look.after,
+                &look.due,
+            ],
+        )
+    }
+
+    /// Puts the answers, the ids that were changed, in the places of their receipts.
+    fn note(&self, rows: &[Row], column: usize, answers: &mut [bool]) -> SqlResult<()> {
         for row in rows {
-            for id in row.try_get::<_, Option<Vec<i64>>>(0)?.unwrap_or_default() {
+            let changed: Option<Vec<i64>> = row.try_get(column)?;
+            for id in changed.unwrap_or_default() {
                 if let Ok(place) = self.ids.binary_search(&id) {
                     answers[self.positions[place]] = true;
                 }
@@ -238,9 +290,57 @@ impl Plan {
                 Statement::ExtendVisibility,
                 &[&queue_id, &r.ids, &r.workers, &r.read_cts, &by],
             )?;
-            r.note(&rows, &mut answers)?;
+            r.note(&rows, 0, &mut answers)?;
         }
         Ok(answers)
+    }
+
+    /// Archives and looks for messages in one statement; for a plan of one.
+    pub(super) fn archive_and_dequeue(
+        &self,
+        db: &mut Session<'_>,
+        receipts: &[Receipt],
+        dequeue: &Dequeue,
+        look: Look,
+        limit: i32,
+    ) -> SqlResult<(Vec<bool>, Vec<Row>, Duration)> {
+        let group = self.0.first().cloned().unwrap_or_default();
+        let r = Receipts::new(receipts, group);
+        let began = Instant::now();
+        let mut rows = r.archive_and_dequeue(db, dequeue, look, limit)?;
+        let took = began.elapsed();
+        let mut answers = vec![false; receipts.len()];
+        r.note(&rows[..rows.len().min(1)], ARCHIVED, &mut answers)?;
+        rows.drain(..rows.len().min(1));
+        Ok((answers, rows, took))
+    }
+
+    /// The same, one after the other: in the caller's transaction, and with the time of the
+    /// look alone.
+    pub(super) fn archive_then_dequeue(
+        &self,
+        db: &mut Session<'_>,
+        receipts: &[Receipt],
+        dequeue: &Dequeue,
+        look: Look,
+        limit: i32,
+    ) -> SqlResult<(Vec<bool>, Vec<Row>, Duration)> {
+        let mut answers = vec![false; receipts.len()];
+        for group in &self.0 {
+            let r = Receipts::new(receipts, group.clone());
+            let args: [&(dyn ToSql + Sync); 4] =
+                [&dequeue.queue_id, &r.ids, &r.workers, &r.read_cts];
+            r.note(&db.run(Statement::Archive, &args)?, 0, &mut answers)?;
+        }
+        // With nothing more to archive, and not `Dequeue`: that has its transaction commit
+        // asynchronously.
+        db.prepare(Statement::ArchiveAndDequeue)?;
+        let began = Instant::now();
+        let mut rows =
+            Receipts::new(receipts, Vec::new()).archive_and_dequeue(db, dequeue, look, limit)?;
+        let took = began.elapsed();
+        rows.drain(..rows.len().min(1));
+        Ok((answers, rows, took))
     }
 
     pub(super) fn settle(
@@ -256,7 +356,7 @@ impl Plan {
                 group.iter().map(|at| &settlements[*at].outcome).collect();
             let r = Receipts::new(&receipts, group.clone());
             let rows = settle(db, queue_id, &r, &outcomes)?;
-            r.note(&rows, &mut answers)?;
+            r.note(&rows, 0, &mut answers)?;
         }
         Ok(answers)
     }

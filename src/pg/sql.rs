@@ -139,6 +139,18 @@ statements! {
     Archive(INT8, INT8_ARRAY, INT8_ARRAY, INT4_ARRAY) = "
         SELECT :schema.pgqrs_archive($1, $2, $3, $4)";
 
+    /// queue, ids, workers, read_cts; worker, limit, lock time, after which id, whether to look
+    /// for due ones.
+    ///
+    /// `Archive` and then `Dequeue` in one commit, a synchronous one. The answer of the first is
+    /// the first row, in the last column; the others are messages.
+    ArchiveAndDequeue(INT8, INT8_ARRAY, INT8_ARRAY, INT4_ARRAY, INT8, INT4, INT8, INT8, BOOL) = "
+        SELECT NULL::int8, NULL::timestamptz, NULL::timestamptz, NULL::int4, NULL::int4, NULL::jsonb,
+               NULL::timestamptz, :schema.pgqrs_archive($1, $2, $3, $4)
+        UNION ALL
+        SELECT d.id, d.enqueued_at, d.vt, d.read_ct, d.attempt, d.payload, d.due_at, NULL
+        FROM :schema.pgqrs_dequeue($1, $5, $6, $7 * interval '1 microsecond', $8, $9) d";
+
     /// queue, ids, workers, read_cts.
     Delete(INT8, INT8_ARRAY, INT8_ARRAY, INT4_ARRAY) = "
         SELECT :schema.pgqrs_delete($1, $2, $3, $4)";

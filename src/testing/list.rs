@@ -122,6 +122,18 @@ macro_rules! __conformance_cases {
                 a_stale_outcome_beside_the_current_one_changes_nothing,
                 a_receipt_beside_its_bare_id_settles_once,
             ];
+            turnover: [
+                archive_and_dequeue_does_both,
+                archive_and_dequeue_drains_a_queue,
+                archive_and_dequeue_of_nothing_dequeues,
+                archive_and_dequeue_ends_with_the_queue,
+                archive_and_dequeue_is_fenced,
+                archive_and_dequeue_archives_first,
+                archive_and_dequeue_takes_what_is_due,
+                a_bad_request_archives_nothing,
+                archive_and_dequeue_in_a_deleted_queue_is_an_error,
+                many_consumers_archive_and_dequeue,
+            ];
             fence: [
                 a_receipt_is_good_with_any_consumer,
                 a_stale_receipt_archives_nothing,

@@ -160,6 +160,79 @@ fn a_dequeue_in_a_transaction_of_ones_own_leaves_its_commit_synchronous() {
     assert_eq!(setting, "on");
 }
 
+/// As it is at the commit, whatever was set before.
+#[test]
+fn whatever_archives_commits_synchronously() {
+    let pg = Pg::with_tasks();
+    pg.client()
+        .batch_execute(
+            "CREATE TABLE commits (about text, setting text);
+             CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+             BEGIN
+                 INSERT INTO commits VALUES (TG_TABLE_NAME, current_setting('synchronous_commit'));
+                 RETURN NULL;
+             END $$;
+             CREATE CONSTRAINT TRIGGER note AFTER INSERT ON pgqrs_done
+                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note();
+             CREATE CONSTRAINT TRIGGER note AFTER UPDATE ON pgqrs_live
+                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note()",
+        )
+        .unwrap();
+    let settings = |about: &str| -> Vec<String> {
+        let sql = "SELECT DISTINCT setting FROM commits WHERE about = $1 ORDER BY setting";
+        let rows = pg.client().query(sql, &[&about]).unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    producer.batch_enqueue(0..100).unwrap();
+    let consumer = consumer(&pg);
+    let held = consumer.dequeue_many(1).unwrap();
+    assert_eq!(settings("pgqrs_live"), ["off"], "a lease may be lost");
+    assert!(consumer.archive(&held[0]).unwrap());
+    // Plain looks, sweeps and looks for due ones among them; and an id that comes twice.
+    let mut held = consumer.dequeue_many(1).unwrap();
+    for _ in 0..50 {
+        pg.store.forget_scan_hints();
+        held = consumer.archive_and_dequeue(&held, 1).unwrap().1;
+        held = consumer.archive_and_dequeue(&held, 1).unwrap().1;
+        if let [message] = &held[..] {
+            let twice = [message, message];
+            let (archived, next) = consumer.archive_and_dequeue(twice, 1).unwrap();
+            assert_eq!(archived, [true, false]);
+            held = next;
+        }
+    }
+    assert_eq!(settings("pgqrs_done"), ["on"]);
+    assert_eq!(pg.store.counts("tasks").unwrap().archived, 100);
+}
+
+/// An empty answer would be taken for the end.
+#[test]
+fn a_failure_after_the_archive_is_told() {
+    let pg = Pg::with_tasks();
+    let store = pg.another(|builder| builder.statement_timeout(Some(MOMENT)));
+    Producer::new(&store, "tasks")
+        .unwrap()
+        .enqueue("a")
+        .unwrap();
+    let consumer = Consumer::new(&store, "tasks").unwrap();
+    let held = consumer.dequeue_many(1).unwrap();
+    let mut blocker = pg.client();
+    let mut tx = blocker.transaction().unwrap();
+    // Nothing is left: so it makes sure that nothing has come due, and cannot.
+    tx.batch_execute("LOCK TABLE pgqrs_scheduled").unwrap();
+    let error = consumer.archive_and_dequeue(&held, 1).unwrap_err();
+    tx.rollback().unwrap();
+    let archived = store.counts("tasks").unwrap().archived;
+    // If its first look was for due ones as well, nothing was done at all.
+    let kind = match archived {
+        0 => pgqrs::ErrorKind::Unavailable,
+        _ => pgqrs::ErrorKind::FateUnknown,
+    };
+    assert_eq!(error.kind(), kind, "{error}");
+    assert_eq!(consumer.archive_many(&held).unwrap(), [archived == 0]);
+}
+
 #[test]
 fn a_statement_timeout_is_told_and_nothing_is_done() {
     let pg = Pg::with_tasks();

@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use pgqrs::{Context, PgStore, Store, WorkerPool, WorkerPoolBuilder};
-use postgres::Client;
+use pgqrs::{Context, WorkerPool, WorkerPoolBuilder};
 use serde_json::Value;
 
-use crate::support::{Cluster, private_server};
+use crate::counted::Counting;
 use crate::told::MINUTE;
 
 /// How often each pool is seen to go to sleep while statements are counted.
@@ -26,19 +25,12 @@ struct Idle {
 
 impl Idle {
     fn start(
-        server: &Cluster,
+        counting: &mut Counting,
         (database, at_most): (&'static str, f64),
         queues: &[&str],
         set: impl FnOnce(WorkerPoolBuilder) -> WorkerPoolBuilder,
     ) -> Self {
-        let sql = format!("CREATE DATABASE {database}");
-        server.connect().batch_execute(&sql).unwrap();
-        let (address, _) = server.dsn().rsplit_once('/').unwrap();
-        let store = PgStore::connect(&format!("{address}/{database}")).unwrap();
-        store.install().unwrap();
-        for queue in queues {
-            store.create_queue(queue).unwrap();
-        }
+        let store = counting.store(database, queues);
         let mut pool = WorkerPool::builder(store, queues[0]);
         for queue in &queues[1..] {
             pool = pool.queue(queue, 1);
@@ -64,41 +56,28 @@ impl Idle {
     }
 
     /// How many statements its database was sent.
-    fn statements(&self, monitor: &mut Client) -> f64 {
-        let sql = "SELECT sum(s.calls)::float8
-                   FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
-                   WHERE d.datname = $1";
-        monitor.query_one(sql, &[&self.database]).unwrap().get(0)
+    fn statements(&self, counting: &mut Counting) -> f64 {
+        counting.so_far(self.database).statements
     }
 }
 
 /// An upper bound: on a slow machine it is fewer.
 #[test]
 fn an_idle_pool_makes_at_most_four_statements_a_second() {
-    let server = private_server();
-    server
-        .connect()
-        .batch_execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
-        .unwrap();
-    server.restart_immediate();
-    let mut monitor = server.connect();
-    monitor
-        .batch_execute("CREATE EXTENSION pg_stat_statements")
-        .unwrap();
-
+    let mut counting = Counting::new();
     let three = ["tasks", "mail", "news"];
     let pools = [
         // Woken, it looks a quarter as often.
-        Idle::start(&server, ("woken", 1.0), &three[..1], |pool| pool),
-        Idle::start(&server, ("woken_three", 1.0), &three, |pool| pool),
+        Idle::start(&mut counting, ("woken", 1.0), &three[..1], |pool| pool),
+        Idle::start(&mut counting, ("woken_three", 1.0), &three, |pool| pool),
         Idle::start(
-            &server,
+            &mut counting,
             ("polling", 4.0),
             &three[..1],
             WorkerPoolBuilder::poll_only,
         ),
         Idle::start(
-            &server,
+            &mut counting,
             ("polling_three", 4.0),
             &three,
             WorkerPoolBuilder::poll_only,
@@ -109,10 +88,10 @@ fn an_idle_pool_makes_at_most_four_statements_a_second() {
     }
     let before = pools
         .each_ref()
-        .map(|idle| (Instant::now(), idle.statements(&mut monitor), idle.slept()));
+        .map(|idle| (Instant::now(), idle.statements(&mut counting), idle.slept()));
     for (idle, (began, before, slept)) in pools.into_iter().zip(before) {
         idle.sleeps(slept + LOOKS);
-        let made = idle.statements(&mut monitor) - before;
+        let made = idle.statements(&mut counting) - before;
         let seconds = began.elapsed().as_secs_f64();
         let name = idle.database;
         assert!(made >= LOOKS as f64, "{name}: {made}: they are not counted");

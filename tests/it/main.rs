@@ -12,6 +12,8 @@ mod support;
 mod sql;
 
 mod child;
+mod costs;
+mod counted;
 mod crash;
 mod hot_path;
 mod idle;

@@ -27,6 +27,7 @@ enum Step {
     /// by the other consumer, also twice in one batch.
     Extend(Picks, Span),
     Archive(Picks),
+    ArchiveAndDequeue(Picks, usize),
     Delete(Picks),
     Release(Picks, Span),
     Retry(Picks, Span),
@@ -71,6 +72,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1u32..3).prop_map(Step::Advance),
         2 => (picks(), span()).prop_map(|(picks, span)| Step::Extend(picks, span)),
         2 => picks().prop_map(Step::Archive),
+        2 => (picks(), 1usize..8)
+            .prop_map(|(picks, limit)| Step::ArchiveAndDequeue(picks, limit)),
         1 => picks().prop_map(Step::Delete),
         2 => (picks(), span()).prop_map(|(picks, span)| Step::Release(picks, span)),
         1 => (picks(), span()).prop_map(|(picks, span)| Step::Retry(picks, span)),
@@ -96,9 +99,13 @@ struct Side<S> {
 enum Answer {
     Nothing,
     Owned(Vec<bool>),
-    Delivered(Vec<(u64, i32, i32)>),
+    Delivered(Vec<Fact>),
+    Both(Vec<bool>, Vec<Fact>),
     Purged(u64),
 }
+
+/// A delivery's payload, `read_ct` and attempt.
+type Fact = (u64, i32, i32);
 
 impl<S: Store + Clone> Side<S> {
     fn new(store: S, queue: &str) -> Self {
@@ -136,6 +143,14 @@ impl<S: Store + Clone> Side<S> {
         receipts
     }
 
+    /// Keeps deliveries, and tells what can be compared.
+    fn delivered(&mut self, messages: Vec<Message>) -> Vec<Fact> {
+        let fact = |m: &Message| (m.json().unwrap(), m.read_ct, m.attempt);
+        let facts = messages.iter().map(fact).collect();
+        self.deliveries.extend(messages);
+        facts
+    }
+
     fn make(&mut self, step: &Step) -> Answer {
         let any = self.consumers[0].clone();
         match step {
@@ -153,12 +168,7 @@ impl<S: Store + Clone> Side<S> {
             }
             Step::Dequeue { consumer, limit } => {
                 let messages = self.consumers[*consumer].dequeue_many(*limit).unwrap();
-                let facts = messages
-                    .iter()
-                    .map(|m| (m.json().unwrap(), m.read_ct, m.attempt));
-                let answer = Answer::Delivered(facts.collect());
-                self.deliveries.extend(messages);
-                answer
+                Answer::Delivered(self.delivered(messages))
             }
             Step::Advance(_) => Answer::Nothing,
             Step::Purge(state) => Answer::Purged(self.store.purge(&self.queue, &[*state]).unwrap()),
@@ -172,6 +182,11 @@ impl<S: Store + Clone> Side<S> {
                     .unwrap(),
             ),
             Step::Archive(picks) => Answer::Owned(any.archive_many(self.picked(picks)).unwrap()),
+            Step::ArchiveAndDequeue(picks, limit) => {
+                let receipts = self.picked(picks);
+                let (owned, messages) = any.archive_and_dequeue(receipts, *limit).unwrap();
+                Answer::Both(owned, self.delivered(messages))
+            }
             Step::Delete(picks) => Answer::Owned(any.delete_many(self.picked(picks)).unwrap()),
             Step::Release(picks, span) => Answer::Owned(
                 any.release_many(self.picked_once(picks), span.length())

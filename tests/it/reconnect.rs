@@ -48,11 +48,12 @@ fn terminate(client: &mut Client, name: &str) -> usize {
     ended
 }
 
-/// Waits until a session waits for a lock on a table.
+/// Waits until a session waits for a lock on a table of ours.
 fn wait_until_blocked(client: &mut Client) {
     wait_until("a session to be blocked", DEADLINE, || {
         let sql = "SELECT count(*) > 0 FROM pg_locks
-                   WHERE relation = 'pgqrs_messages'::regclass AND NOT granted";
+                   WHERE relation IN ('pgqrs_messages'::regclass, 'pgqrs_done'::regclass)
+                     AND NOT granted";
         client.query_one(sql, &[]).unwrap().get(0)
     });
 }
@@ -158,6 +159,34 @@ fn a_call_whose_answer_is_lost_says_that_its_fate_is_unknown() {
     server.start();
     producer.enqueue("after").unwrap();
     assert_eq!(store.counts("tasks").unwrap().ready, 2);
+}
+
+#[test]
+fn an_archive_and_dequeue_whose_answer_is_lost_can_be_repeated() {
+    let server = private_server();
+    let store = store_on(&server);
+    let producer = Producer::new(&store, "tasks").unwrap();
+    producer.enqueue("held").unwrap();
+    let consumer = Consumer::new(&store, "tasks").unwrap();
+    let held = consumer
+        .dequeue_many_with_delay(1, Duration::from_secs(3_600))
+        .unwrap();
+    producer.enqueue("next").unwrap(); // its commit flushes the lease as well
+    let mut blocker = server.connect();
+    let mut client = server.connect();
+    let mut tx = blocker.transaction().unwrap();
+    tx.batch_execute("LOCK TABLE pgqrs_done").unwrap();
+    let error = thread::scope(|scope| {
+        let blocked = scope.spawn(|| consumer.archive_and_dequeue(&held, 1));
+        wait_until_blocked(&mut client);
+        server.kill();
+        blocked.join().unwrap().unwrap_err()
+    });
+    assert_eq!(error.kind(), ErrorKind::FateUnknown, "{error}");
+
+    server.start();
+    let (archived, next) = consumer.archive_and_dequeue(&held, 1).unwrap();
+    assert_eq!((archived, next.len()), (vec![true], 1));
 }
 
 #[test]

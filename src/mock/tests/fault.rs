@@ -159,3 +159,21 @@ fn waiting_consumers_pass_faults_on_and_go_on() {
     assert_unavailable(messages.next().unwrap(), "Dequeue");
     assert_eq!(messages.next().unwrap().unwrap().payload, 1);
 }
+
+#[test]
+fn a_fault_of_either_half_fails_archive_and_dequeue() {
+    for call in [Call::Archive, Call::Dequeue] {
+        let (store, consumer) = scene();
+        let held = store.leased("tasks").remove(0);
+        let before = store.counts("tasks").unwrap();
+        store.fail_next(call, ErrorKind::Unavailable);
+        let error = consumer.archive_and_dequeue([&held], 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert_eq!(store.counts("tasks").unwrap(), before);
+        // Its answer is lost: both were done.
+        store.fail_next(call, ErrorKind::FateUnknown);
+        let error = consumer.archive_and_dequeue([&held], 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FateUnknown, "{error}");
+        assert_eq!(store.counts("tasks").unwrap().archived, before.archived + 1);
+    }
+}

@@ -5,7 +5,7 @@ use crate::bell::Bell;
 use crate::message::{NewMessage, Receipt, Settlement};
 use crate::queue::{Counts, IfNotEmpty, Queue, State};
 use crate::settings::Settings;
-use crate::store::{Dequeue, Wakeups};
+use crate::store::{Dequeue, Wakeups, archive_then_dequeue};
 
 /// What is called before a call is carried out, or after that and before its answer is given.
 pub(super) trait Hooks: std::fmt::Debug + Send + Sync {
@@ -75,8 +75,66 @@ impl<H: Hooks> Store for Hooked<H> {
         self.1.settled();
         answers
     }
+    /// As the default does: with the hooks of both.
+    fn archive_and_dequeue(
+        &self,
+        receipts: &[Receipt],
+        dequeue: &Dequeue,
+    ) -> Result<(Vec<bool>, Vec<Message>)> {
+        archive_then_dequeue(self, receipts, dequeue)
+    }
     fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
         self.1.asked_for_wakeups();
         self.0.wakeups(bells)
     }
+}
+
+#[derive(Debug)]
+struct NoHooks;
+
+impl Hooks for NoHooks {}
+
+/// A consumer on a store that archives and dequeues in two calls, which holds one of two
+/// messages.
+fn two_calls() -> (MockStore, Consumer<Hooked<NoHooks>>, Message) {
+    let store = MockStore::new();
+    store.create_queue("tasks").unwrap();
+    let producer = Producer::new(store.clone(), "tasks").unwrap();
+    producer.batch_enqueue(["held", "next"]).unwrap();
+    let hooked = Hooked(store.clone(), Arc::new(NoHooks));
+    let consumer = Consumer::new(hooked, "tasks").unwrap();
+    let held = consumer.dequeue_many(1).unwrap().remove(0);
+    (store, consumer, held)
+}
+
+#[test]
+fn a_store_may_archive_and_dequeue_in_two_calls() {
+    let (store, consumer, held) = two_calls();
+    let (archived, next) = consumer.archive_and_dequeue([&held], 10).unwrap();
+    assert_eq!((archived, next.len()), (vec![true], 1));
+    assert_eq!(store.archived("tasks").len(), 1);
+}
+
+#[test]
+fn what_fails_after_the_first_of_two_calls_is_of_unknown_fate() {
+    let (store, consumer, held) = two_calls();
+    store.fail_next(Call::Dequeue, ErrorKind::Unavailable);
+    let error = consumer.archive_and_dequeue([&held], 10).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::FateUnknown, "{error}");
+    assert_eq!(store.archived("tasks").len(), 1);
+    // Nothing was archived: then it is what it is.
+    store.fail_next(Call::Dequeue, ErrorKind::Unavailable);
+    let error = consumer.archive_and_dequeue([&held], 10).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}
+
+#[test]
+fn what_fails_before_the_two_calls_does_nothing() {
+    let (store, consumer, held) = two_calls();
+    let error = consumer.archive_and_dequeue([&held], 0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    store.fail_next(Call::Archive, ErrorKind::Unavailable);
+    let error = consumer.archive_and_dequeue([&held], 10).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(store.leased("tasks").len(), 1);
 }

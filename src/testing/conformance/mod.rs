@@ -29,6 +29,7 @@ mod scene;
 mod settle;
 mod settle_in;
 mod spans;
+mod turnover;
 mod wait;
 
 crate::__conformance_cases! { reexport }

@@ -238,6 +238,15 @@ impl<S: Store> Store for Watched<S> {
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
         self.store.settle(queue_id, settlements)
     }
+    fn archive_and_dequeue(
+        &self,
+        receipts: &[Receipt],
+        dequeue: &Dequeue,
+    ) -> Result<(Vec<bool>, Vec<Message>)> {
+        let answer = self.store.archive_and_dequeue(receipts, dequeue);
+        let _ = self.looks.send(answer.as_ref().map_or(0, |(_, m)| m.len()));
+        answer
+    }
     fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
         self.store.wakeups(bells)
     }

@@ -1,0 +1,312 @@
+//! What pgqrs wants to reach, and whether it did: from the figures at hand, the worst cell of
+//! each. Nothing fails here; it is read.
+
+use crate::report::thousands;
+use crate::results::{Cell, Entry, Results};
+use crate::sections::{flat, snapshot};
+
+const OURS: &str = "pgqrs";
+const ONE_CALL: &str = "pgqrs in one call";
+const POOL: &str = "pgqrs pool";
+const HAND: &str = "by hand";
+const PGMQ: &str = "pgmq";
+const ASYNC: &str = "pgqrs 0.15.3";
+
+/// One line of the table.
+struct Goal {
+    what: String,
+    wanted: Wanted,
+    /// What was reached, and where; none if it was not measured.
+    reached: Option<(f64, String)>,
+}
+
+enum Wanted {
+    AtLeast(f64),
+    AtMost(f64),
+    /// Told, and that is all.
+    Nothing,
+}
+
+pub(crate) fn print(results: &Results) {
+    let mut goals = Vec::new();
+    drains(results, &mut goals);
+    stays_flat(results, &mut goals);
+    the_pool(results, &mut goals);
+    if goals.iter().all(|goal| goal.reached.is_none()) {
+        return;
+    }
+    println!("\n### Goals\n");
+    println!("Against other queues, the better of our two loops. `*`: the other was cut off.");
+    println!("\n| goal | wanted | reached | | worst cell |\n|---|---|---|---|---|");
+    for goal in goals {
+        let Some((reached, place)) = goal.reached else {
+            continue;
+        };
+        let (wanted, met) = match goal.wanted {
+            Wanted::AtLeast(least) => (format!("≥ {}", short(least)), reached >= least),
+            Wanted::AtMost(most) => (format!("≤ {}", short(most)), reached <= most),
+            Wanted::Nothing => {
+                println!("| {} | | {} | | {place} |", goal.what, short(reached));
+                continue;
+            }
+        };
+        let met = if met { "met" } else { "**not met**" };
+        println!(
+            "| {} | {wanted} | {} | {met} | {place} |",
+            goal.what,
+            short(reached)
+        );
+    }
+}
+
+fn short(number: f64) -> String {
+    if number >= 1_000.0 {
+        thousands(number)
+    } else {
+        format!("{number:.2}")
+    }
+}
+
+fn place(cell: &Cell) -> String {
+    let Cell {
+        payload_bytes,
+        consumers,
+        batch,
+        variant,
+    } = cell;
+    format!("{payload_bytes} bytes, {consumers} × {batch} {variant}")
+        .trim_end()
+        .to_owned()
+}
+
+/// The least of ours / theirs, over the cells that are meant; against other queues, ours is the
+/// better of our two loops.
+fn worst_ratio(
+    results: &Results,
+    section: &str,
+    theirs: &str,
+    meant: impl Fn(&Cell) -> bool,
+) -> Option<(f64, String)> {
+    let ratios = results
+        .section(section)
+        .filter(|entry| entry.queue == OURS && meant(&entry.cell))
+        .filter_map(|ours| {
+            let one_call = results.find(section, ONE_CALL, &ours.cell);
+            let best = match (theirs, one_call) {
+                (HAND, _) | (_, None) => ours.median(),
+                (_, Some(one_call)) => ours.median().max(one_call.median()),
+            };
+            let theirs = results.find(section, theirs, &ours.cell)?;
+            Some((best / theirs.median(), place(&ours.cell) + mark(theirs)))
+        });
+    ratios.min_by(|one, other| one.0.total_cmp(&other.0))
+}
+
+/// Of a rate that is the first seconds' only.
+fn mark(entry: &Entry) -> &'static str {
+    if entry.cut_off { " `*`" } else { "" }
+}
+
+fn best<'a>(results: &'a Results, section: &'a str, queue: &str) -> Option<&'a Entry> {
+    let entries = results
+        .section(section)
+        .filter(|entry| entry.queue == queue);
+    entries.max_by(|one, other| one.median().total_cmp(&other.median()))
+}
+
+/// Ours, of one variant against another one.
+fn own_ratio(
+    results: &Results,
+    section: &str,
+    one: impl Fn(&str) -> bool,
+    other: impl Fn(&str) -> bool,
+) -> Option<(f64, String)> {
+    let mut ours = results.section(section).filter(|entry| entry.queue == OURS);
+    let one = ours.clone().find(|entry| one(&entry.cell.variant))?;
+    let other = ours.find(|entry| other(&entry.cell.variant))?;
+    Some((one.median() / other.median(), place(&one.cell)))
+}
+
+fn drains(results: &Results, goals: &mut Vec<Goal>) {
+    let mut least = |what: &str, least: f64, reached| {
+        goals.push(Goal {
+            what: what.to_owned(),
+            wanted: Wanted::AtLeast(least),
+            reached,
+        });
+    };
+    let drain = |theirs, meant: fn(&Cell) -> bool| worst_ratio(results, "drain", theirs, meant);
+    least(
+        "drain / by hand, batch ≥ 10",
+        0.9,
+        drain(HAND, |cell| cell.batch >= 10),
+    );
+    least(
+        "drain / by hand, batch 1",
+        0.8,
+        drain(HAND, |cell| cell.batch == 1),
+    );
+    let small = |cell: &Cell| cell.batch >= 10 && cell.payload_bytes < 1_000;
+    least(
+        "drain / pgmq, batch ≥ 10, 50 bytes",
+        2.0,
+        drain(PGMQ, small),
+    );
+    let large = |cell: &Cell| cell.batch >= 10 && cell.payload_bytes >= 1_000;
+    least("drain / pgmq, batch ≥ 10, 1 KiB", 2.5, drain(PGMQ, large));
+    least("drain / pgmq, every cell", 1.2, drain(PGMQ, |_| true));
+    let held = |cell: &Cell| cell.variant == snapshot::HELD;
+    least(
+        "drain / pgmq, snapshot held",
+        10.0,
+        worst_ratio(results, "snapshot", PGMQ, held),
+    );
+    for theirs in [ASYNC, "fang", "graphile_worker"] {
+        let ratio = best(results, "drain", OURS)
+            .zip(best(results, "drain", theirs))
+            .map(|(ours, theirs)| {
+                let (own, other) = (place(&ours.cell), place(&theirs.cell));
+                let places = format!("{own} against {other}{}", mark(theirs));
+                (ours.median() / theirs.median(), places)
+            });
+        least(
+            &format!("drain / {theirs}, best cell against best cell"),
+            2.5,
+            ratio,
+        );
+    }
+    let middle = |cell: &Cell| matches!(cell.batch, 10 | 50);
+    least(
+        "drain / pgqrs 0.15.3, batch 10 and 50",
+        10.0,
+        drain(ASYNC, middle),
+    );
+}
+
+fn stays_flat(results: &Results, goals: &mut Vec<Goal>) {
+    let mut least = |what: String, least: f64, reached| {
+        goals.push(Goal {
+            what,
+            wanted: Wanted::AtLeast(least),
+            reached,
+        });
+    };
+    // The small backlog was measured first.
+    let backlogs = results
+        .section("backlog")
+        .filter(|entry| entry.queue == OURS);
+    let ratio = backlogs
+        .clone()
+        .next()
+        .zip(backlogs.last())
+        .map(|(small, large)| (large.median() / small.median(), place(&large.cell)));
+    least(
+        "drain of the large backlog / of a tenth".to_owned(),
+        0.9,
+        ratio,
+    );
+    let ratio = own_ratio(
+        results,
+        "snapshot",
+        |is| is == snapshot::HELD,
+        |is| is == snapshot::WITHOUT,
+    );
+    least("drain, snapshot held / not".to_owned(), 0.85, ratio);
+    for burden in flat::names() {
+        let without = flat::without(burden);
+        let ratio = own_ratio(
+            results,
+            "flat",
+            |is| flat::is_with(burden, is),
+            |is| is == without,
+        );
+        least(format!("drain with / without {burden}"), 0.9, ratio);
+    }
+    let of_best = |section: &str, queue: &str| {
+        let best = best(results, section, queue)?;
+        let entries = results
+            .section(section)
+            .filter(|entry| entry.queue == queue);
+        let most = entries.max_by_key(|entry| entry.cell.consumers)?;
+        Some((
+            most.median() / best.median(),
+            format!("best: {}", place(&best.cell)),
+        ))
+    };
+    least(
+        "drain by 64 consumers / by the best number".to_owned(),
+        0.9,
+        of_best("threads", OURS),
+    );
+    least(
+        "pool of 64 threads / of the best number".to_owned(),
+        0.9,
+        of_best("pool", POOL),
+    );
+}
+
+fn the_pool(results: &Results, goals: &mut Vec<Goal>) {
+    let mut add = |what: &str, wanted, reached| {
+        goals.push(Goal {
+            what: what.to_owned(),
+            wanted,
+            reached,
+        });
+    };
+    let wal = results.section("wal").filter(|entry| entry.queue == OURS);
+    let most = wal
+        .map(|entry| {
+            (
+                entry.median() - entry.cell.payload_bytes as f64,
+                place(&entry.cell),
+            )
+        })
+        .max_by(|one, other| one.0.total_cmp(&other.0));
+    add(
+        "write-ahead log beyond the payload, bytes",
+        Wanted::AtMost(800.0),
+        most,
+    );
+    let pool = results
+        .section("pool")
+        .map(|entry| (entry.median(), place(&entry.cell)));
+    let slowest = pool.min_by(|one, other| one.0.total_cmp(&other.0));
+    add(
+        "pool, handled per second",
+        Wanted::AtLeast(100_000.0),
+        slowest,
+    );
+    let start = |percent: &str| {
+        let mut entries = results.section("latency");
+        let entry = entries.find(|entry| entry.queue == POOL && entry.cell.variant == percent)?;
+        Some((entry.median(), String::new()))
+    };
+    add(
+        "pool, start of an idle one, p50, ms",
+        Wanted::AtMost(1.0),
+        start("p50"),
+    );
+    add(
+        "pool, start of an idle one, p99, ms",
+        Wanted::AtMost(3.0),
+        start("p99"),
+    );
+    let both = |queue: &str| {
+        let mut entries = results.section("both");
+        Some(
+            entries
+                .find(|entry| entry.queue == queue && entry.cell.variant == "both")?
+                .median(),
+        )
+    };
+    // What a log without state of any message (PgQue) reached where that was measured.
+    add(
+        "enqueue and drain together, pool, messages per second",
+        Wanted::AtLeast(89_000.0),
+        both(POOL).map(|sum| (sum, String::new())),
+    );
+    let share = both(POOL)
+        .zip(both("log"))
+        .map(|(ours, log)| (ours / log, String::new()));
+    add("the same / log", Wanted::Nothing, share);
+}

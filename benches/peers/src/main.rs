@@ -1,0 +1,62 @@
+//! The same work on the same PostgreSQL server, by pgqrs and by other queues, one after the
+//! other. See README.md.
+
+mod args;
+mod bench;
+mod drive;
+mod goals;
+mod load;
+mod moments;
+mod queues;
+mod report;
+mod results;
+mod sections;
+mod server;
+#[path = "../../../tests/support/mod.rs"]
+mod support;
+
+use postgres::{Client, NoTls};
+use serde_json::json;
+
+use self::args::Args;
+use self::bench::Bench;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T> = std::result::Result<T, Error>;
+
+fn main() -> Result<()> {
+    let Some(args) = Args::parse()? else {
+        println!("{}", args::USAGE);
+        return Ok(());
+    };
+    let dsn = match &args.dsn {
+        Some(dsn) => dsn.clone(),
+        None => support::server().dsn().to_owned(),
+    };
+    let mut settings = server::settings(&mut Client::connect(&dsn, NoTls)?)?;
+    settings["runs"] = json!(args.runs);
+    settings["limit_seconds"] = json!(args.limit.as_secs_f64());
+    settings["messages"] = json!(args.messages);
+    report::settings(&settings);
+
+    let mut bench = Bench::open(&args, &dsn)?;
+    let wanted = || {
+        sections::NAMES
+            .iter()
+            .filter(|name| args.wants_section(name))
+    };
+    for name in wanted() {
+        sections::run(name, &mut bench)?;
+        report::section(name, &bench.results);
+        if let Some(file) = &args.json {
+            // After each: an interrupted run of an hour has not been for nothing.
+            let all = bench.results.to_json(&settings, sections::NAMES);
+            std::fs::write(file, format!("{all:#}\n"))?;
+        }
+    }
+    if args.quick {
+        println!("\n`--quick`: these figures say that it works, and nothing about speed.");
+    }
+    goals::print(&bench.results);
+    Ok(())
+}
