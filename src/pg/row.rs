@@ -182,15 +182,15 @@ const ANY_DELIVERY: i32 = -1;
 
 /// Receipts as the functions in schema.sql want them: in three arrays, ids ascending and
 /// unique.
-struct Receipts {
-    positions: Vec<usize>,
+struct Receipts<'a> {
+    positions: &'a [usize],
     ids: Vec<i64>,
     workers: Vec<Option<i64>>,
     read_cts: Vec<i32>,
 }
 
-impl Receipts {
-    fn new(all: &[Receipt], positions: Vec<usize>) -> Self {
+impl<'a> Receipts<'a> {
+    fn new(all: &[Receipt], positions: &'a [usize]) -> Self {
         Self {
             ids: positions.iter().map(|at| all[*at].id()).collect(),
             workers: positions.iter().map(|at| all[*at].worker()).collect(),
@@ -230,10 +230,16 @@ impl Receipts {
     fn note(&self, rows: &[Row], column: usize, answers: &mut [bool]) -> SqlResult<()> {
         for row in rows {
             let changed: Option<Vec<i64>> = row.try_get(column)?;
+            let mut next = 0; // nearly always they come in order, and all
             for id in changed.unwrap_or_default() {
-                if let Ok(place) = self.ids.binary_search(&id) {
-                    answers[self.positions[place]] = true;
+                if self.ids.get(next) != Some(&id) {
+                    let Ok(place) = self.ids.binary_search(&id) else {
+                        continue;
+                    };
+                    next = place;
                 }
+                answers[self.positions[next]] = true;
+                next += 1;
             }
         }
         Ok(())
@@ -285,7 +291,7 @@ impl Plan {
     ) -> SqlResult<Vec<bool>> {
         let mut answers = vec![false; receipts.len()];
         for group in &self.0 {
-            let r = Receipts::new(receipts, group.clone());
+            let r = Receipts::new(receipts, group);
             let rows = db.run(
                 Statement::ExtendVisibility,
                 &[&queue_id, &r.ids, &r.workers, &r.read_cts, &by],
@@ -304,7 +310,7 @@ impl Plan {
         look: Look,
         limit: i32,
     ) -> SqlResult<(Vec<bool>, Vec<Row>, Duration)> {
-        let group = self.0.first().cloned().unwrap_or_default();
+        let group = self.0.first().map_or(&[][..], Vec::as_slice);
         let r = Receipts::new(receipts, group);
         let began = Instant::now();
         let mut rows = r.archive_and_dequeue(db, dequeue, look, limit)?;
@@ -327,7 +333,7 @@ impl Plan {
     ) -> SqlResult<(Vec<bool>, Vec<Row>, Duration)> {
         let mut answers = vec![false; receipts.len()];
         for group in &self.0 {
-            let r = Receipts::new(receipts, group.clone());
+            let r = Receipts::new(receipts, group);
             let args: [&(dyn ToSql + Sync); 4] =
                 [&dequeue.queue_id, &r.ids, &r.workers, &r.read_cts];
             r.note(&db.run(Statement::Archive, &args)?, 0, &mut answers)?;
@@ -337,7 +343,7 @@ impl Plan {
         db.prepare(Statement::ArchiveAndDequeue)?;
         let began = Instant::now();
         let mut rows =
-            Receipts::new(receipts, Vec::new()).archive_and_dequeue(db, dequeue, look, limit)?;
+            Receipts::new(receipts, &[]).archive_and_dequeue(db, dequeue, look, limit)?;
         let took = began.elapsed();
         rows.drain(..rows.len().min(1));
         Ok((answers, rows, took))
@@ -354,7 +360,7 @@ impl Plan {
         for group in &self.0 {
             let outcomes: Vec<&Outcome> =
                 group.iter().map(|at| &settlements[*at].outcome).collect();
-            let r = Receipts::new(&receipts, group.clone());
+            let r = Receipts::new(&receipts, group);
             let rows = settle(db, queue_id, &r, &outcomes)?;
             r.note(&rows, 0, &mut answers)?;
         }
@@ -376,7 +382,7 @@ fn statement(outcome: &Outcome) -> Statement {
 fn settle(
     db: &mut impl Run,
     queue_id: i64,
-    r: &Receipts,
+    r: &Receipts<'_>,
     outcomes: &[&Outcome],
 ) -> SqlResult<Vec<Row>> {
     let Some(statement) = outcomes.first().map(|outcome| statement(outcome)) else {
