@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use postgres::Row;
 
 use super::PgStore;
-use super::hint::{Found, Look};
+use super::hint::Look;
 use super::pool::Repeat;
-use super::row::{self, Leased, Plan};
+use super::row::{self, Leased};
+use super::settle::Plan;
 use super::sql::Statement;
 use crate::error::Result;
 use crate::message::{Message, Outcome, Receipt, Settlement};
@@ -48,7 +49,7 @@ impl PgStore {
                         })?
                     };
                     archived = answers;
-                    Ok((read(dequeue, &rows)?, took))
+                    Ok((read(dequeue, rows)?, took))
                 })
             })
             .and_then(|first| self.make_sure(dequeue, first, limit));
@@ -64,7 +65,7 @@ impl PgStore {
         &self,
         dequeue: &Dequeue,
         look: Option<Look>,
-        work: impl FnOnce(Look) -> Result<(Vec<Leased>, Duration), postgres::Error>,
+        work: impl FnOnce(Look) -> Result<(Leased, Duration), postgres::Error>,
     ) -> Result<Looked, postgres::Error> {
         let (hints, queue_id) = (&self.inner.hints, dequeue.queue_id);
         let first = || hints.first(queue_id, dequeue.limit, Instant::now());
@@ -86,38 +87,37 @@ impl PgStore {
                 let began = Instant::now();
                 let rows = row::dequeue(db, dequeue, look, limit)?;
                 let took = began.elapsed();
-                Ok((read(dequeue, &rows)?, took))
+                Ok((read(dequeue, rows)?, took))
             })
         })
     }
 
     /// Takes in what the first look found, and looks again if the hints say so.
-    fn make_sure(&self, dequeue: &Dequeue, first: Looked, limit: i32) -> Result<Vec<Leased>> {
+    fn make_sure(&self, dequeue: &Dequeue, first: Looked, limit: i32) -> Result<Leased> {
         let (hints, queue_id) = (&self.inner.hints, dequeue.queue_id);
-        let mut leased: Vec<Leased> = Vec::new();
+        let mut leased = Leased::default();
         let (mut looked, mut wanted) = (first, limit);
         loop {
             let times = (looked.took, Instant::now());
             let most = usize::try_from(wanted).unwrap_or(0);
-            let next = hints.next(queue_id, looked.look, tally(&looked.leased), most, times);
-            match leased.is_empty() {
-                true => leased = looked.leased, // nearly always: nothing to copy
-                false => leased.extend(looked.leased),
+            let next = hints.next(queue_id, looked.look, looked.leased.found, most, times);
+            match leased.found.count {
+                0 => leased = looked.leased, // nearly always: nothing to copy
+                _ => leased.append(looked.leased),
             }
             let Some(next) = next else {
                 return Ok(leased);
             };
-            wanted = limit - i32::try_from(leased.len()).unwrap_or(limit);
+            wanted = limit - i32::try_from(leased.found.count).unwrap_or(limit);
             looked = match self.look(dequeue, Some(next), wanted) {
                 Ok(looked) => looked,
                 Err(error) => {
                     hints.failed(queue_id, next, Instant::now());
                     // What the first look leased is the caller's; the next call meets the
                     // fault again if it lasts.
-                    return if leased.is_empty() {
-                        Err(error)
-                    } else {
-                        Ok(leased)
+                    return match leased.found.count {
+                        0 => Err(error),
+                        _ => Ok(leased),
                     };
                 }
             };
@@ -125,23 +125,9 @@ impl PgStore {
     }
 
     /// Sorts messages, and gives those up that cannot be read.
-    fn readable(&self, queue_id: i64, mut leased: Vec<Leased>) -> Vec<Message> {
-        // As they came due, then as they were enqueued: UPDATE … RETURNING keeps no order.
-        leased.sort_unstable_by_key(|l| (l.due_at.is_none(), l.due_at, l.message.id));
-
-        let mut unreadable = Vec::new();
-        let readable = leased
-            .into_iter()
-            .filter_map(|leased| match leased.unreadable {
-                None => Some(leased.message),
-                Some(why) => {
-                    unreadable.push((Receipt::from(&leased.message), why));
-                    None
-                }
-            });
-        let messages = readable.collect(); // in place: no second list of thousands
-        self.give_up(queue_id, unreadable);
-        messages
+    fn readable(&self, queue_id: i64, mut leased: Leased) -> Vec<Message> {
+        self.give_up(queue_id, std::mem::take(&mut leased.unreadable));
+        leased.messages()
     }
 
     /// Gives up messages that no client of this library could read, so that they do not
@@ -164,7 +150,7 @@ impl PgStore {
 /// What came of a look.
 struct Looked {
     look: Look,
-    leased: Vec<Leased>,
+    leased: Leased,
     /// How long the server was at it, without the wait for a connection and all else that says
     /// nothing about the tables. Of a plain look that was made together with an archive it is
     /// the time of both; nobody wants to know that one's.
@@ -172,23 +158,6 @@ struct Looked {
 }
 
 /// Reads the messages of a look.
-fn read(dequeue: &Dequeue, rows: &[Row]) -> Result<Vec<Leased>, postgres::Error> {
-    let mut leased = Vec::with_capacity(rows.len());
-    for row in rows {
-        leased.push(Leased::read(dequeue.queue_id, dequeue.worker, row)?);
-    }
-    Ok(leased)
-}
-
-/// What the hints want to know of a look.
-fn tally(found: &[Leased]) -> Found {
-    let ready = found.iter().filter(|leased| leased.due_at.is_none());
-    Found {
-        count: found.len(),
-        due: found
-            .iter()
-            .filter(|leased| leased.due_at.is_some())
-            .count(),
-        last: ready.map(|leased| leased.message.id).max(),
-    }
+fn read(dequeue: &Dequeue, rows: Vec<Row>) -> Result<Leased, postgres::Error> {
+    Leased::read(dequeue.queue_id, dequeue.worker, rows)
 }

@@ -64,7 +64,7 @@ impl Look {
 }
 
 /// What a look found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Found {
     /// How many it found in all, and ...
     pub(super) count: usize,

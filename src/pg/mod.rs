@@ -9,6 +9,7 @@ mod listen;
 mod parts;
 mod pool;
 mod row;
+mod settle;
 mod sql;
 mod tx;
 
@@ -31,7 +32,7 @@ use self::hint::Hints;
 use self::listen::Listening;
 use self::parts::{STATEMENT, enqueue_parts, statements};
 use self::pool::{Database, Repeat, Run};
-use self::row::Plan;
+use self::settle::Plan;
 use self::sql::Statement;
 
 pub use self::builder::PgStoreBuilder;

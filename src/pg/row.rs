@@ -1,23 +1,21 @@
 //! Between rows and the library's types.
 
-use std::time::{Duration, Instant};
-
 use bytes::BytesMut;
 use postgres::Row;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
+use crate::message::{Message, NewMessage, Receipt};
 use crate::queue::{Counts, Queue};
 use crate::span::span_micros;
 use crate::store::Dequeue;
 
-use super::hint::Look;
-use super::pool::{Run, Session};
+use super::hint::{Found, Look};
+use super::pool::Run;
 use super::sql::Statement;
 
-type SqlResult<T> = Result<T, postgres::Error>;
+pub(super) type SqlResult<T> = Result<T, postgres::Error>;
 type BoxError = Box<dyn std::error::Error + Sync + Send>;
 
 /// JSON text on its way into a `jsonb` parameter.
@@ -71,25 +69,32 @@ pub(super) fn dequeue(
     )
 }
 
-/// A message out of `pgqrs_dequeue`.
+/// What a look leased.
+#[derive(Default)]
 pub(super) struct Leased {
-    pub(super) message: Message,
-    /// When it was due, if it had been scheduled.
-    pub(super) due_at: Option<OffsetDateTime>,
-    /// What is wrong with a payload that somebody wrote by other means.
-    pub(super) unreadable: Option<String>,
+    ready: Vec<Message>,
+    /// Those that had been scheduled, with when they were due.
+    due: Vec<(OffsetDateTime, Message)>,
+    /// What no client of this library can read, and why: somebody wrote it by other means.
+    pub(super) unreadable: Vec<(Receipt, String)>,
+    pub(super) found: Found,
 }
 
 impl Leased {
-    pub(super) fn read(queue_id: i64, worker: i64, row: &Row) -> SqlResult<Self> {
-        let (payload, unreadable) = match row.try_get::<_, Payload>(5)?.0 {
-            Ok(payload) => (payload, None),
-            Err(why) => (Value::Null, Some(why)),
+    /// Reads the rows of `pgqrs_dequeue`.
+    pub(super) fn read(queue_id: i64, worker: i64, rows: Vec<Row>) -> SqlResult<Self> {
+        let mut leased = Self {
+            ready: Vec::with_capacity(rows.len()),
+            ..Self::default()
         };
-        let due_at: Option<OffsetDateTime> = row.try_get(6)?;
-        let read_ct = row.try_get(3)?;
-        Ok(Self {
-            message: Message {
+        for row in rows {
+            let (payload, unreadable) = match row.try_get::<_, Payload>(5)?.0 {
+                Ok(payload) => (payload, None),
+                Err(why) => (Value::Null, Some(why)),
+            };
+            let due_at: Option<OffsetDateTime> = row.try_get(6)?;
+            let read_ct = row.try_get(3)?;
+            let message = Message {
                 id: row.try_get(0)?,
                 queue_id,
                 payload,
@@ -100,10 +105,39 @@ impl Leased {
                 // Whatever ended a delivery on purpose took the row out of pgqrs_live.
                 lapsed: due_at.is_none() && read_ct > 1,
                 worker: Some(worker),
-            },
-            due_at,
-            unreadable,
-        })
+            };
+            leased.found.count += 1;
+            match due_at {
+                Some(_) => leased.found.due += 1,
+                None => leased.found.last = leased.found.last.max(Some(message.id)),
+            }
+            match (unreadable, due_at) {
+                (Some(why), _) => leased.unreadable.push((Receipt::from(&message), why)),
+                (None, Some(due_at)) => leased.due.push((due_at, message)),
+                (None, None) => leased.ready.push(message),
+            }
+        }
+        Ok(leased)
+    }
+
+    /// Adds what a second look leased.
+    pub(super) fn append(&mut self, mut more: Self) {
+        self.ready.append(&mut more.ready);
+        self.due.append(&mut more.due);
+        self.unreadable.append(&mut more.unreadable);
+        self.found.count += more.found.count;
+    }
+
+    /// The messages as they came due, and then as they were enqueued: rows come in any order.
+    pub(super) fn messages(mut self) -> Vec<Message> {
+        self.ready.sort_unstable_by_key(|message| message.id);
+        if self.due.is_empty() {
+            return self.ready; // nearly always
+        }
+        self.due
+            .sort_unstable_by_key(|(due_at, message)| (*due_at, message.id));
+        let due = self.due.into_iter().map(|(_, message)| message);
+        due.chain(self.ready).collect()
     }
 }
 
@@ -171,266 +205,5 @@ impl Stored {
                 worker: None,
             })
             .collect()
-    }
-}
-
-/// The column of [`Statement::ArchiveAndDequeue`] that answers for the first half.
-const ARCHIVED: usize = 7;
-
-/// What the functions in schema.sql take for the `read_ct` of a receipt that has none.
-const ANY_DELIVERY: i32 = -1;
-
-/// Receipts as the functions in schema.sql want them: in three arrays, ids ascending and
-/// unique.
-struct Receipts<'a> {
-    positions: &'a [usize],
-    ids: Vec<i64>,
-    workers: Vec<Option<i64>>,
-    read_cts: Vec<i32>,
-}
-
-impl<'a> Receipts<'a> {
-    fn new(all: &[Receipt], positions: &'a [usize]) -> Self {
-        Self {
-            ids: positions.iter().map(|at| all[*at].id()).collect(),
-            workers: positions.iter().map(|at| all[*at].worker()).collect(),
-            read_cts: positions
-                .iter()
-                .map(|at| all[*at].read_ct().unwrap_or(ANY_DELIVERY))
-                .collect(),
-            positions,
-        }
-    }
-
-    /// Archives these, and looks for messages: the rows are as the statement says.
-    fn archive_and_dequeue(
-        &self,
-        db: &mut impl Run,
-        dequeue: &Dequeue,
-        look: Look,
-        limit: i32,
-    ) -> SqlResult<Vec<Row>> {
-        db.run(
-            Statement::ArchiveAndDequeue,
-            &[
-                &dequeue.queue_id,
-                &self.ids,
-                &self.workers,
-                &self.read_cts,
-                &dequeue.worker,
-                &limit,
-                &span_micros(dequeue.lock_time),
-                &look.after,
-                &look.due,
-            ],
-        )
-    }
-
-    /// Puts the answers, the ids that were changed, in the places of their receipts.
-    fn note(&self, rows: &[Row], column: usize, answers: &mut [bool]) -> SqlResult<()> {
-        for row in rows {
-            let changed: Option<Vec<i64>> = row.try_get(column)?;
-            let mut next = 0; // nearly always they come in order, and all
-            for id in changed.unwrap_or_default() {
-                if self.ids.get(next) != Some(&id) {
-                    let Ok(place) = self.ids.binary_search(&id) else {
-                        continue;
-                    };
-                    next = place;
-                }
-                answers[self.positions[next]] = true;
-                next += 1;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Cuts positions into groups that are unique in their ids and sorted by them: nearly
-/// always one. Where an id comes again, it comes in a later group, so that the groups one
-/// after the other do what the positions say one after the other.
-fn groups<K: Ord>(ids: impl Iterator<Item = i64>, kind: impl Fn(usize) -> K) -> Vec<Vec<usize>> {
-    let mut sorted: Vec<(i64, usize)> = ids.enumerate().map(|(at, id)| (id, at)).collect();
-    sorted.sort_unstable();
-    let mut groups: std::collections::BTreeMap<(usize, K), Vec<usize>> = Default::default();
-    let (mut last, mut round) = (None, 0);
-    for (id, at) in sorted {
-        round = if last == Some(id) { round + 1 } else { 0 };
-        last = Some(id);
-        groups.entry((round, kind(at))).or_default().push(at);
-    }
-    groups.into_values().collect()
-}
-
-/// How a batch of receipts is cut into statements; with more than one, they want a
-/// transaction around them.
-pub(super) struct Plan(Vec<Vec<usize>>);
-
-impl Plan {
-    pub(super) fn for_receipts(receipts: &[Receipt]) -> Self {
-        Self(groups(receipts.iter().map(Receipt::id), |_| ()))
-    }
-
-    pub(super) fn for_settlements(settlements: &[Settlement]) -> Self {
-        let ids = settlements.iter().map(|settlement| settlement.receipt.id());
-        Self(groups(ids, |at| {
-            statement(&settlements[at].outcome) as usize
-        }))
-    }
-
-    pub(super) fn statements(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn extend(
-        &self,
-        db: &mut impl Run,
-        queue_id: i64,
-        receipts: &[Receipt],
-        by: i64,
-    ) -> SqlResult<Vec<bool>> {
-        let mut answers = vec![false; receipts.len()];
-        for group in &self.0 {
-            let r = Receipts::new(receipts, group);
-            let rows = db.run(
-                Statement::ExtendVisibility,
-                &[&queue_id, &r.ids, &r.workers, &r.read_cts, &by],
-            )?;
-            r.note(&rows, 0, &mut answers)?;
-        }
-        Ok(answers)
-    }
-
-    /// Archives and looks for messages in one statement; for a plan of one.
-    pub(super) fn archive_and_dequeue(
-        &self,
-        db: &mut Session<'_>,
-        receipts: &[Receipt],
-        dequeue: &Dequeue,
-        look: Look,
-        limit: i32,
-    ) -> SqlResult<(Vec<bool>, Vec<Row>, Duration)> {
-        let group = self.0.first().map_or(&[][..], Vec::as_slice);
-        let r = Receipts::new(receipts, group);
-        let began = Instant::now();
-        let mut rows = r.archive_and_dequeue(db, dequeue, look, limit)?;
-        let took = began.elapsed();
-        let mut answers = vec![false; receipts.len()];
-        r.note(&rows[..rows.len().min(1)], ARCHIVED, &mut answers)?;
-        rows.drain(..rows.len().min(1));
-        Ok((answers, rows, took))
-    }
-
-    /// The same, one after the other: in the caller's transaction, and with the time of the
-    /// look alone.
-    pub(super) fn archive_then_dequeue(
-        &self,
-        db: &mut Session<'_>,
-        receipts: &[Receipt],
-        dequeue: &Dequeue,
-        look: Look,
-        limit: i32,
-    ) -> SqlResult<(Vec<bool>, Vec<Row>, Duration)> {
-        let mut answers = vec![false; receipts.len()];
-        for group in &self.0 {
-            let r = Receipts::new(receipts, group);
-            let args: [&(dyn ToSql + Sync); 4] =
-                [&dequeue.queue_id, &r.ids, &r.workers, &r.read_cts];
-            r.note(&db.run(Statement::Archive, &args)?, 0, &mut answers)?;
-        }
-        // With nothing more to archive, and not `Dequeue`: that has its transaction commit
-        // asynchronously.
-        db.prepare(Statement::ArchiveAndDequeue)?;
-        let began = Instant::now();
-        let mut rows =
-            Receipts::new(receipts, &[]).archive_and_dequeue(db, dequeue, look, limit)?;
-        let took = began.elapsed();
-        rows.drain(..rows.len().min(1));
-        Ok((answers, rows, took))
-    }
-
-    pub(super) fn settle(
-        &self,
-        db: &mut impl Run,
-        queue_id: i64,
-        settlements: &[Settlement],
-    ) -> SqlResult<Vec<bool>> {
-        let receipts: Vec<Receipt> = settlements.iter().map(|s| s.receipt).collect();
-        let mut answers = vec![false; settlements.len()];
-        for group in &self.0 {
-            let outcomes: Vec<&Outcome> =
-                group.iter().map(|at| &settlements[*at].outcome).collect();
-            let r = Receipts::new(&receipts, group);
-            let rows = settle(db, queue_id, &r, &outcomes)?;
-            r.note(&rows, 0, &mut answers)?;
-        }
-        Ok(answers)
-    }
-}
-
-/// The statement that carries an outcome out.
-fn statement(outcome: &Outcome) -> Statement {
-    match outcome {
-        Outcome::Archive => Statement::Archive,
-        Outcome::Delete => Statement::Delete,
-        Outcome::Release { .. } => Statement::Release,
-        Outcome::DeadLetter(_) => Statement::DeadLetter,
-    }
-}
-
-/// Settles deliveries whose outcomes are all of the same sort.
-fn settle(
-    db: &mut impl Run,
-    queue_id: i64,
-    r: &Receipts<'_>,
-    outcomes: &[&Outcome],
-) -> SqlResult<Vec<Row>> {
-    let Some(statement) = outcomes.first().map(|outcome| statement(outcome)) else {
-        return Ok(Vec::new());
-    };
-    let mut args: Vec<&(dyn ToSql + Sync)> = vec![&queue_id, &r.ids, &r.workers, &r.read_cts];
-    let (mut delays, mut charges, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-    for outcome in outcomes {
-        match outcome {
-            Outcome::Archive | Outcome::Delete => {}
-            Outcome::Release { delay, charged } => {
-                delays.push(span_micros(*delay));
-                charges.push(*charged);
-            }
-            // The server's text has no place for U+0000.
-            Outcome::DeadLetter(reason) => reasons.push(reason.replace('\0', "\u{fffd}")),
-        }
-    }
-    match statement {
-        Statement::Release => args.extend([&delays as &(dyn ToSql + Sync), &charges]),
-        Statement::DeadLetter => args.push(&reasons),
-        _ => {}
-    }
-    db.run(statement, &args)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_group_where_ids_are_unique() {
-        assert_eq!(groups([5, 3, 4].into_iter(), |_| ()), [[1, 2, 0]]);
-    }
-
-    #[test]
-    fn an_id_that_comes_again_comes_in_a_later_group() {
-        assert_eq!(
-            groups([7, 3, 7, 7].into_iter(), |_| ()),
-            [vec![1, 0], vec![2], vec![3]]
-        );
-    }
-
-    #[test]
-    fn kinds_are_kept_apart() {
-        assert_eq!(
-            groups([1, 2, 3].into_iter(), |at| at == 1),
-            [vec![0, 2], vec![1]]
-        );
     }
 }

@@ -65,7 +65,8 @@ statements! {
     DeleteQueue(INT8) = "DELETE FROM :schema.pgqrs_queues WHERE id = $1";
 
     /// Counts per state: ready, leased, scheduled, archived, dead. One statement, so one
-    /// moment. Reads the queue's part of each key.
+    /// moment. Reads the queue's part of each key, and of the archive, which has none, every
+    /// stretch that has the queue in it.
     Counts(INT8) = "
         WITH live AS (
             SELECT count(*) FILTER (WHERE vt <= statement_timestamp()) AS ready, count(*) AS total

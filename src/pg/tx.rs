@@ -9,7 +9,7 @@ use super::PgStore;
 use super::fault;
 use super::parts::{Size, enqueue_parts, statements};
 use super::pool::{Run, Texts, typed};
-use super::row::Plan;
+use super::settle::Plan;
 use super::sql::{self, Statement};
 use crate::error::Result;
 use crate::message::{Message, NewMessage, Settlement};

@@ -417,6 +417,29 @@ fn index_scans(tree: &Value, table: &str, found: &mut Vec<(String, i64)>) {
     }
 }
 
+/// The archive has no key, only a summary of each stretch of 128 pages.
+#[test]
+fn one_archived_message_is_found_without_reading_the_archive() {
+    let (pg, mut client) = queue_without_autovacuum();
+    client
+        .batch_execute(&format!(
+            "INSERT INTO pgqrs_messages (queue_id, payload) SELECT 1, '1' FROM generate_series(1, {MANY});
+             INSERT INTO pgqrs_done (queue_id, id, read_ct, attempt) SELECT 1, id, 1, 1 FROM pgqrs_messages"
+        ))
+        .unwrap();
+    // What autovacuum does.
+    client.batch_execute("VACUUM ANALYZE pgqrs_done").unwrap();
+    let plan: Value = pg.value(
+        "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON)
+         SELECT * FROM pgqrs_archive WHERE queue = 'tasks' AND id = 70000",
+    );
+    let plan = &plan[0]["Plan"];
+    assert_eq!(plan["Actual Rows"].as_f64(), Some(1.0));
+    let all: i64 = pg.value("SELECT pg_relation_size('pgqrs_done') / 8192");
+    let pages = pages(plan);
+    assert!(pages < 200 && all > 500, "{pages} of {all}\n{plan:#}");
+}
+
 #[test]
 fn the_store_works_on_plans_of_an_empty_queue() {
     let pg = Pg::with_tasks();
