@@ -44,12 +44,14 @@ COMMENT ON TABLE pgqrs_workers IS 'One row per consumer, for people; safe to del
 -- The bodies. Written by enqueue, read by dequeue, never updated: a payload is copied
 -- once, into the table and into the write-ahead log, and no later step copies it again.
 -- Default fillfactor (100) for that reason. A payload over about 2 kB goes to the TOAST
--- table, compressed, so that a page of this table still holds several messages.
+-- table, compressed, so that a page of this table still holds several messages. json, and
+-- not jsonb, which would be taken apart on the way in and put together on the way out; the
+-- views have it as jsonb.
 CREATE TABLE pgqrs_messages (
     queue_id    bigint NOT NULL,
     id          bigint GENERATED ALWAYS AS IDENTITY,            -- in enqueue order; gaps are normal
     enqueued_at timestamptz NOT NULL DEFAULT statement_timestamp(),
-    payload     jsonb NOT NULL,                                 -- at most 1 MiB unless the client allows more
+    payload     json NOT NULL,                                  -- at most 1 MiB unless the client allows more
     PRIMARY KEY (queue_id, id)
 );
 COMMENT ON TABLE pgqrs_messages IS 'Every message''s body, in whatever state; immutable.';
@@ -127,21 +129,21 @@ COMMENT ON TABLE pgqrs_dead IS 'State of dead letters: given up, kept with the l
 ------------------------------------------------------------------ views, for people
 
 CREATE VIEW pgqrs_archive AS
-SELECT q.name AS queue, d.queue_id, d.id, m.payload, m.enqueued_at, d.archived_at, d.read_ct, d.attempt
+SELECT q.name AS queue, d.queue_id, d.id, m.payload::jsonb, m.enqueued_at, d.archived_at, d.read_ct, d.attempt
 FROM pgqrs_done d
 JOIN pgqrs_messages m USING (queue_id, id)
 JOIN pgqrs_queues q ON q.id = d.queue_id;
 COMMENT ON VIEW pgqrs_archive IS 'What was archived, payload included.';
 
 CREATE VIEW pgqrs_dead_letters AS
-SELECT q.name AS queue, d.queue_id, d.id, m.payload, m.enqueued_at, d.died_at, d.read_ct, d.attempt, d.error
+SELECT q.name AS queue, d.queue_id, d.id, m.payload::jsonb, m.enqueued_at, d.died_at, d.read_ct, d.attempt, d.error
 FROM pgqrs_dead d
 JOIN pgqrs_messages m USING (queue_id, id)
 JOIN pgqrs_queues q ON q.id = d.queue_id;
 COMMENT ON VIEW pgqrs_dead_letters IS 'The dead letters, with payload and error.';
 
 CREATE VIEW pgqrs_queue_contents AS
-SELECT q.name AS queue, s.queue_id, s.id, s.state, m.payload, m.enqueued_at, s.vt, s.read_ct, s.attempt,
+SELECT q.name AS queue, s.queue_id, s.id, s.state, m.payload::jsonb, m.enqueued_at, s.vt, s.read_ct, s.attempt,
        w.name AS worker
 FROM (
     SELECT queue_id, id, CASE WHEN vt <= statement_timestamp() THEN 'ready' ELSE 'leased' END AS state,
@@ -180,11 +182,25 @@ COMMENT ON VIEW pgqrs_queue_contents IS 'Every message that is not done, with it
 --
 -- width_bucket(id, ids) finds the place of an id in a sorted array by bisection. The
 -- arrays stand in sub-selects, (SELECT _ids): a variable's array is in a form that
--- width_bucket would convert again for every row, a sub-select's was converted once.
+-- width_bucket would convert again for every row, a sub-select's was converted once. Where
+-- no id is left out, as in most batches, the place is a subtraction: a bisection for each of
+-- the arrays would be a tenth of the work.
 
 -- Whether one range of the key is the way to read these ids (ascending).
 CREATE FUNCTION pgqrs_close(_ids bigint[]) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT _ids[cardinality(_ids)]::float8 - _ids[1] < 4 * cardinality(_ids) -- float8: no overflow
+$$;
+
+-- Where ids (ascending) begin to count if none is left out between the first and the last:
+-- one before the first. Else null.
+CREATE FUNCTION pgqrs_base(_ids bigint[]) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN _ids[cardinality(_ids)]::float8 - _ids[1] = cardinality(_ids) - 1 THEN _ids[1] - 1 END
+$$;
+
+-- The place of an id between the first and the last of _ids, or where it would be.
+CREATE FUNCTION pgqrs_place(_id bigint, _ids bigint[], _base bigint) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN _base IS NULL THEN width_bucket(_id, _ids) ELSE (_id - _base)::integer END
 $$;
 
 -- Waiting
@@ -255,7 +271,7 @@ $$;
 -- share it to the end of their transaction, delete_queue wants it alone. So a queue is
 -- deleted before this function sees it, or after these messages are committed (and then it
 -- is not empty). The key is a number of ours, xor the queue's.
-CREATE FUNCTION pgqrs_enqueue_batch(_queue_id bigint, _payloads jsonb[], _delay interval DEFAULT NULL,
+CREATE FUNCTION pgqrs_enqueue_batch(_queue_id bigint, _payloads json[], _delay interval DEFAULT NULL,
                                     OUT ids bigint[], OUT enqueued_at timestamptz, OUT vt timestamptz)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -307,7 +323,7 @@ BEGIN
     IF _queue_id IS NULL THEN
         RAISE EXCEPTION 'there is no queue named %', _queue USING ERRCODE = 'PQ001';
     END IF;
-    RETURN (SELECT ids[1] FROM pgqrs_enqueue_batch(_queue_id, ARRAY[_payload], _delay));
+    RETURN (SELECT ids[1] FROM pgqrs_enqueue_batch(_queue_id, ARRAY[_payload::json], _delay));
 END
 $$;
 
@@ -320,7 +336,7 @@ $$;
 CREATE FUNCTION pgqrs_dequeue(_queue_id bigint, _worker bigint, _limit integer, _lock interval,
                               _after bigint DEFAULT 0, _due boolean DEFAULT true)
 RETURNS TABLE (id bigint, enqueued_at timestamptz, vt timestamptz, read_ct integer, attempt integer,
-               payload jsonb, due_at timestamptz)
+               payload json, due_at timestamptz)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -329,6 +345,7 @@ DECLARE
     _ids bigint[];
     _read_cts integer[];
     _attempts integer[];
+    _base bigint;
 BEGIN
     IF _limit IS NULL OR _limit < 1 THEN
         RAISE EXCEPTION 'the limit is %, and must be at least 1', _limit
@@ -382,14 +399,15 @@ BEGIN
     WHERE ctid = ANY (_ctids);
 
     IF pgqrs_close(_ids) THEN
+        _base := pgqrs_base(_ids);
         RETURN QUERY
         SELECT id, enqueued_at, statement_timestamp() + _lock,
-               (SELECT _read_cts)[width_bucket(id, (SELECT _ids))],
-               (SELECT _attempts)[width_bucket(id, (SELECT _ids))],
+               (SELECT _read_cts)[pgqrs_place(id, (SELECT _ids), _base)],
+               (SELECT _attempts)[pgqrs_place(id, (SELECT _ids), _base)],
                payload, NULL::timestamptz
         FROM pgqrs_messages
         WHERE queue_id = _queue_id AND id BETWEEN _ids[1] AND _ids[cardinality(_ids)]
-          AND id = (SELECT _ids)[width_bucket(id, (SELECT _ids))];
+          AND id = (SELECT _ids)[pgqrs_place(id, (SELECT _ids), _base)];
     ELSE
         RETURN QUERY
         SELECT l.id, m.enqueued_at, statement_timestamp() + _lock, l.read_ct, l.attempt,
@@ -439,14 +457,17 @@ $$;
 CREATE FUNCTION pgqrs_take_owned(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[])
 RETURNS TABLE (id bigint, read_ct integer, attempt integer) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
+DECLARE
+    _base bigint;
 BEGIN
     IF pgqrs_close(_ids) THEN
+        _base := pgqrs_base(_ids);
         RETURN QUERY
         DELETE FROM pgqrs_live
         WHERE queue_id = _queue_id AND id BETWEEN _ids[1] AND _ids[cardinality(_ids)]
-          AND id = (SELECT _ids)[width_bucket(id, (SELECT _ids))]
-          AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
-          AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
+          AND id = (SELECT _ids)[pgqrs_place(id, (SELECT _ids), _base)]
+          AND nullif(worker, 0) = (SELECT _workers)[pgqrs_place(id, (SELECT _ids), _base)]
+          AND (SELECT _read_cts)[pgqrs_place(id, (SELECT _ids), _base)] IN (-1, read_ct)
         RETURNING id, read_ct, attempt;
     ELSE
         RETURN QUERY

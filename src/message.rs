@@ -26,8 +26,7 @@ pub struct Message {
     pub id: i64,
     /// The queue it is in.
     pub queue_id: i64,
-    /// What the producer put in. A store in PostgreSQL gives numbers back as `jsonb`
-    /// writes them: `1e3` comes back as `1000`.
+    /// What the producer put in.
     pub payload: Value,
     /// When it was enqueued.
     pub enqueued_at: OffsetDateTime,

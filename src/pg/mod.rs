@@ -55,7 +55,7 @@ const PURGE_PASSES: usize = 10;
 ///
 /// # Payloads that it cannot read
 ///
-/// What somebody wrote into the tables by other means may be valid `jsonb` and still more
+/// What somebody wrote into the tables by other means may be valid JSON and still more
 /// than this library reads, such as `1e999`. A dequeue that comes upon such a message sends
 /// it to the dead letters, with the reason, and goes on with the others.
 ///

@@ -18,25 +18,24 @@ use super::sql::Statement;
 pub(super) type SqlResult<T> = Result<T, postgres::Error>;
 type BoxError = Box<dyn std::error::Error + Sync + Send>;
 
-/// JSON text on its way into a `jsonb` parameter.
+/// JSON text on its way into a `json` parameter.
 #[derive(Debug)]
 pub(super) struct JsonText<'a>(pub(super) &'a str);
 
 impl ToSql for JsonText<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, BoxError> {
-        out.extend_from_slice(&[1]); // version of the binary format
         out.extend_from_slice(self.0.as_bytes());
         Ok(IsNull::No)
     }
 
     fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSONB
+        *ty == Type::JSON
     }
 
     to_sql_checked!();
 }
 
-/// A `jsonb` value that may be more than this library can read, such as `1e999`.
+/// A `json` value that may be more than this library can read, such as `1e999`.
 struct Payload(Result<Value, String>);
 
 impl<'a> FromSql<'a> for Payload {
@@ -45,7 +44,7 @@ impl<'a> FromSql<'a> for Payload {
     }
 
     fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSONB
+        *ty == Type::JSON
     }
 }
 

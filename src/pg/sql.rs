@@ -116,7 +116,7 @@ statements! {
         RETURNING id";
 
     /// queue, payloads, delay (null: ready at once). Returns ids, in order, and the times.
-    Enqueue(INT8, JSONB_ARRAY, INT8) = "
+    Enqueue(INT8, JSON_ARRAY, INT8) = "
         SELECT ids, enqueued_at, vt
         FROM :schema.pgqrs_enqueue_batch($1, $2, $3 * interval '1 microsecond')";
 
@@ -146,7 +146,7 @@ statements! {
     /// `Archive` and then `Dequeue` in one commit, a synchronous one. The answer of the first is
     /// the first row, in the last column; the others are messages.
     ArchiveAndDequeue(INT8, INT8_ARRAY, INT8_ARRAY, INT4_ARRAY, INT8, INT4, INT8, INT8, BOOL) = "
-        SELECT NULL::int8, NULL::timestamptz, NULL::timestamptz, NULL::int4, NULL::int4, NULL::jsonb,
+        SELECT NULL::int8, NULL::timestamptz, NULL::timestamptz, NULL::int4, NULL::int4, NULL::json,
                NULL::timestamptz, :schema.pgqrs_archive($1, $2, $3, $4)
         UNION ALL
         SELECT d.id, d.enqueued_at, d.vt, d.read_ct, d.attempt, d.payload, d.due_at, NULL

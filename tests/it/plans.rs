@@ -140,8 +140,8 @@ fn check(call: &str, plans: &[Plan]) {
 /// The functions' calls, for 100 messages each; `{after}` is an id to start from, `{ids}`
 /// are leased to worker 7.
 const CALLS: &[&str] = &[
-    "SELECT * FROM pgqrs_enqueue_batch(1, array_fill('{\"a\": 1}'::jsonb, ARRAY[100]))",
-    "SELECT * FROM pgqrs_enqueue_batch(1, array_fill('{\"a\": 1}'::jsonb, ARRAY[100]), interval '0')",
+    "SELECT * FROM pgqrs_enqueue_batch(1, array_fill('{\"a\": 1}'::json, ARRAY[100]))",
+    "SELECT * FROM pgqrs_enqueue_batch(1, array_fill('{\"a\": 1}'::json, ARRAY[100]), interval '0')",
     "SELECT pgqrs_enqueue('tasks', '1')",
     // due and ready ones, from the start; then ready ones from a hint
     "SELECT * FROM pgqrs_dequeue(1, 7, 100, '1 hour')",
@@ -436,8 +436,9 @@ fn one_archived_message_is_found_without_reading_the_archive() {
     let plan = &plan[0]["Plan"];
     assert_eq!(plan["Actual Rows"].as_f64(), Some(1.0));
     let all: i64 = pg.value("SELECT pg_relation_size('pgqrs_done') / 8192");
+    // Two stretches at most, as the last one has no summary until it is full.
     let pages = pages(plan);
-    assert!(pages < 200 && all > 500, "{pages} of {all}\n{plan:#}");
+    assert!(pages < 300 && all > 700, "{pages} of {all}\n{plan:#}");
 }
 
 #[test]

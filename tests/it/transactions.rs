@@ -101,7 +101,7 @@ fn a_bare_client_gets_all_of_a_large_batch_or_nothing() {
     // The server refuses the last one, long after the first statement.
     scene
         .client
-        .batch_execute("ALTER TABLE pgqrs_messages ADD CHECK (payload <> '\"bad\"')")
+        .batch_execute("ALTER TABLE pgqrs_messages ADD CHECK (payload::text <> '\"bad\"')")
         .unwrap();
     let payloads = std::iter::repeat_n("good", 10_000).chain(["bad"]);
     let error = scene

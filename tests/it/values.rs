@@ -31,7 +31,7 @@ fn u0000_is_refused_with_the_rule_by_us_and_by_the_server() {
     let error = producer.enqueue("a\0b").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Payload);
     assert!(error.to_string().contains(r"\u0000"), "{error}");
-    // The rule is the server's own.
+    // The rule is jsonb's: people would not get at it in psql.
     let refused = pg.client().batch_execute(r#"SELECT '"a\u0000b"'::jsonb"#);
     assert_eq!(refused.unwrap_err().code().unwrap().code(), "22P05");
     assert_eq!(pg.store.counts("tasks").unwrap().total(), 0);
