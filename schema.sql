@@ -45,8 +45,7 @@ COMMENT ON TABLE pgqrs_workers IS 'One row per consumer, for people; safe to del
 -- once, into the table and into the write-ahead log, and no later step copies it again.
 -- Default fillfactor (100) for that reason. A payload over about 2 kB goes to the TOAST
 -- table, compressed, so that a page of this table still holds several messages. json, and
--- not jsonb, which would be taken apart on the way in and put together on the way out; the
--- views have it as jsonb.
+-- not jsonb, which would be taken apart on the way in and put together on the way out.
 CREATE TABLE pgqrs_messages (
     queue_id    bigint NOT NULL,
     id          bigint GENERATED ALWAYS AS IDENTITY,            -- in enqueue order; gaps are normal
@@ -102,17 +101,21 @@ CREATE TABLE pgqrs_scheduled (
 COMMENT ON TABLE pgqrs_scheduled IS 'State of delayed, released and retried messages.';
 
 -- No key: it would be a third of the work of an archive, and nothing but an archive writes
--- here, which takes the message out of pgqrs_live in the same statement. Ids come nearly in
--- order, so a summary of each stretch of pages is enough to find one.
+-- here, which takes the message out of pgqrs_live in the same statement. Most ids come nearly
+-- in order, so a summary of each stretch of pages, with room for a dozen that do not, is
+-- enough to find one.
 CREATE TABLE pgqrs_done (
     queue_id    bigint NOT NULL,
     id          bigint NOT NULL,
     archived_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     read_ct     integer NOT NULL,
     attempt     integer NOT NULL
-);
-CREATE INDEX pgqrs_done_brin ON pgqrs_done USING brin (queue_id, id) WITH (autosummarize = on);
-ALTER TABLE pgqrs_done REPLICA IDENTITY FULL; -- or a purge would fail where tables are published
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.05); -- vacuum is what summarizes
+CREATE INDEX pgqrs_done_brin ON pgqrs_done
+    USING brin (queue_id int8_minmax_multi_ops, id int8_minmax_multi_ops) WITH (pages_per_range = 32);
+-- Or a purge would fail where tables are published. (A subscriber looks for each row by reading
+-- its copy: do not purge a large archive there, truncate it.)
+ALTER TABLE pgqrs_done REPLICA IDENTITY FULL;
 COMMENT ON TABLE pgqrs_done IS 'State of archived messages: done, kept for audit.';
 
 CREATE TABLE pgqrs_dead (
@@ -129,21 +132,21 @@ COMMENT ON TABLE pgqrs_dead IS 'State of dead letters: given up, kept with the l
 ------------------------------------------------------------------ views, for people
 
 CREATE VIEW pgqrs_archive AS
-SELECT q.name AS queue, d.queue_id, d.id, m.payload::jsonb, m.enqueued_at, d.archived_at, d.read_ct, d.attempt
+SELECT q.name AS queue, d.queue_id, d.id, m.payload, m.enqueued_at, d.archived_at, d.read_ct, d.attempt
 FROM pgqrs_done d
 JOIN pgqrs_messages m USING (queue_id, id)
 JOIN pgqrs_queues q ON q.id = d.queue_id;
 COMMENT ON VIEW pgqrs_archive IS 'What was archived, payload included.';
 
 CREATE VIEW pgqrs_dead_letters AS
-SELECT q.name AS queue, d.queue_id, d.id, m.payload::jsonb, m.enqueued_at, d.died_at, d.read_ct, d.attempt, d.error
+SELECT q.name AS queue, d.queue_id, d.id, m.payload, m.enqueued_at, d.died_at, d.read_ct, d.attempt, d.error
 FROM pgqrs_dead d
 JOIN pgqrs_messages m USING (queue_id, id)
 JOIN pgqrs_queues q ON q.id = d.queue_id;
 COMMENT ON VIEW pgqrs_dead_letters IS 'The dead letters, with payload and error.';
 
 CREATE VIEW pgqrs_queue_contents AS
-SELECT q.name AS queue, s.queue_id, s.id, s.state, m.payload::jsonb, m.enqueued_at, s.vt, s.read_ct, s.attempt,
+SELECT q.name AS queue, s.queue_id, s.id, s.state, m.payload, m.enqueued_at, s.vt, s.read_ct, s.attempt,
        w.name AS worker
 FROM (
     SELECT queue_id, id, CASE WHEN vt <= statement_timestamp() THEN 'ready' ELSE 'leased' END AS state,
@@ -191,16 +194,15 @@ CREATE FUNCTION pgqrs_close(_ids bigint[]) RETURNS boolean LANGUAGE sql IMMUTABL
     SELECT _ids[cardinality(_ids)]::float8 - _ids[1] < 4 * cardinality(_ids) -- float8: no overflow
 $$;
 
--- Where ids (ascending) begin to count if none is left out between the first and the last:
--- one before the first. Else null.
+-- The first of ids that are close, if none is left out between it and the last. Else null.
 CREATE FUNCTION pgqrs_base(_ids bigint[]) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN _ids[cardinality(_ids)]::float8 - _ids[1] = cardinality(_ids) - 1 THEN _ids[1] - 1 END
+    SELECT CASE WHEN _ids[cardinality(_ids)] - _ids[1] = cardinality(_ids) - 1 THEN _ids[1] END
 $$;
 
 -- The place of an id between the first and the last of _ids, or where it would be.
 CREATE FUNCTION pgqrs_place(_id bigint, _ids bigint[], _base bigint) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN _base IS NULL THEN width_bucket(_id, _ids) ELSE (_id - _base)::integer END
+    SELECT CASE WHEN _base IS NULL THEN width_bucket(_id, _ids) ELSE (_id - _base)::integer + 1 END
 $$;
 
 -- Waiting

@@ -24,7 +24,7 @@ sql -c "INSERT INTO pgqrs_queues (name) VALUES ('tasks')"
 cat >"$dir/enqueue.sql" <<'SQL'
 WITH body AS (
     INSERT INTO pgqrs_messages (queue_id, payload)
-    SELECT 1, p FROM unnest(array_fill('{"p": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}'::jsonb, ARRAY[1000])) p
+    SELECT 1, p FROM unnest(array_fill('{"p": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}'::json, ARRAY[1000])) p
     RETURNING id
 ), state AS (
     INSERT INTO pgqrs_live (queue_id, id, vt) SELECT 1, id, statement_timestamp() FROM body

@@ -126,7 +126,7 @@ impl NewMessage {
     }
 
     /// Returns the payload as JSON text, checked against the rules of every store: at most
-    /// `limit` bytes of text, no `\u0000` in a string (`jsonb` has no place for it), arrays
+    /// `limit` bytes of text, no `\u0000` in a string (PostgreSQL's text has no place for it), arrays
     /// and objects at most 127 deep (what `serde_json` reads back).
     ///
     /// # Errors
@@ -158,7 +158,7 @@ impl NewMessage {
         // The search of the text is quick and says "maybe": a backslash may stand before it.
         if text.contains("\\u0000") && has_nul(&self.payload) {
             return refused(
-                "the payload has the character \\u0000 in a string, which jsonb cannot store"
+                "the payload has the character \\u0000 in a string, which no text in PostgreSQL can have"
                     .to_owned(),
             );
         }

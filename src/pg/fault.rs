@@ -92,8 +92,8 @@ fn kind(code: &SqlState) -> ErrorKind {
         "57014" | "55P03" | "40P01" | "40001" | "25006" => ErrorKind::Unavailable,
         // 53: disk full, out of memory, too many connections; 58: I/O errors
         code if code.starts_with("53") || code.starts_with("58") => ErrorKind::Unavailable,
-        // 22P05 \u0000, 22P02 and 22003 what else is not JSON
-        "22P05" | "22P02" | "22003" => ErrorKind::Payload,
+        // not JSON, or with a character that the server's encoding does not have
+        "22P02" | "22P05" => ErrorKind::Payload,
         _ => ErrorKind::Unexpected,
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! What does become ready below the hint, by a lease that runs out or by a transaction
 //! that commits late, is found by a *sweep*, a scan from the start. Sweeps have a budget:
-//! after one that took t, the next waits 20 t, so that they take a twentieth of the time at
+//! after one that took t, the next waits 50 t, so that they take a fiftieth of the time at
 //! most, however slow they are. In a healthy table that is a sweep every few milliseconds.
 //! A sweep that finds something moves the hint back with it, so that a large late batch is
 //! drained at full speed.
@@ -28,7 +28,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A sweep that took t is followed by one after this many t, ...
-const SWEEP_SHARE: u32 = 20;
+const SWEEP_SHARE: u32 = 50;
 /// ... but by one after this long at the latest.
 const SWEEP_AT_LATEST: Duration = Duration::from_secs(60);
 /// A sweep as quick as this is made whatever the budget says rather than answering that

@@ -61,7 +61,7 @@ fn die_of(guilty: &[usize]) -> HashMap<String, usize> {
         (INNOCENT, guilty.len() as u64)
     );
     let innocent: i64 =
-        pg.value("SELECT count(*) FROM pgqrs_dead_letters WHERE payload <> '\"abort\"'");
+        pg.value("SELECT count(*) FROM pgqrs_dead_letters WHERE payload::text <> '\"abort\"'");
     assert_eq!(innocent, 0);
     let told: bool =
         pg.value("SELECT bool_and(error LIKE '%attempt 4 of 3%crash%') FROM pgqrs_dead_letters");

@@ -232,9 +232,9 @@ fn in_postgres(pg: &Pg, side: &Side<PgStore>) -> Contents {
     let rows = pg
         .client()
         .query(
-            "SELECT payload::bigint, state, read_ct, attempt FROM pgqrs_queue_contents WHERE queue = $1
+            "SELECT payload::text::bigint, state, read_ct, attempt FROM pgqrs_queue_contents WHERE queue = $1
              UNION ALL
-             SELECT payload::bigint, 'archived', read_ct, attempt FROM pgqrs_archive WHERE queue = $1
+             SELECT payload::text::bigint, 'archived', read_ct, attempt FROM pgqrs_archive WHERE queue = $1
              ORDER BY 1",
             &[&side.queue],
         )

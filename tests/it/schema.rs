@@ -279,7 +279,8 @@ fn every_column_of_a_view_and_every_table_is_there_for_psql() {
     );
     let archived: String = pg.value("SELECT payload #>> '{}' FROM pgqrs_archive WHERE read_ct = 1");
     assert_eq!(archived, "done");
-    let error: String = pg.value("SELECT error FROM pgqrs_dead_letters WHERE payload = '\"dead\"'");
+    let error: String =
+        pg.value("SELECT error FROM pgqrs_dead_letters WHERE payload #>> '{}' = 'dead'");
     assert_eq!(error, "no such address");
 }
 

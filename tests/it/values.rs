@@ -25,14 +25,14 @@ fn a_payload_of_one_mebibyte() {
 }
 
 #[test]
-fn u0000_is_refused_with_the_rule_by_us_and_by_the_server() {
+fn u0000_is_refused_with_the_rule_by_us_and_in_psql() {
     let pg = Pg::with_tasks();
     let producer = Producer::new(&pg.store, "tasks").unwrap();
     let error = producer.enqueue("a\0b").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Payload);
     assert!(error.to_string().contains(r"\u0000"), "{error}");
-    // The rule is jsonb's: people would not get at it in psql.
-    let refused = pg.client().batch_execute(r#"SELECT '"a\u0000b"'::jsonb"#);
+    let sql = r#"SELECT pgqrs_enqueue('tasks', '"a\u0000b"')"#;
+    let refused = pg.client().batch_execute(sql);
     assert_eq!(refused.unwrap_err().code().unwrap().code(), "22P05");
     assert_eq!(pg.store.counts("tasks").unwrap().total(), 0);
 }
@@ -59,7 +59,7 @@ fn what_no_client_can_read_goes_to_the_dead_letters_and_its_batch_goes_on() {
     let producer = Producer::new(&pg.store, "tasks").unwrap();
     producer.enqueue("before").unwrap();
     pg.client()
-        .batch_execute("SELECT pgqrs_enqueue('tasks', '1e999')")
+        .batch_execute("SELECT pgqrs_enqueue('tasks', '1e999'), pgqrs_enqueue_batch(1, ARRAY['1e200000']::json[])")
         .unwrap();
     producer.enqueue("after").unwrap();
     let consumer = Consumer::new(&pg.store, "tasks").unwrap();
@@ -70,7 +70,11 @@ fn what_no_client_can_read_goes_to_the_dead_letters_and_its_batch_goes_on() {
         .map(|m| m.payload)
         .collect();
     assert_eq!(payloads, ["before", "after"]);
-    assert_eq!(pg.store.counts("tasks").unwrap().dead, 1);
-    let error: String = pg.value("SELECT error FROM pgqrs_dead_letters");
+    assert_eq!(pg.store.counts("tasks").unwrap().dead, 2);
+    // The view shows also what jsonb could not hold.
+    let sql = "SELECT payload::text, error FROM pgqrs_dead_letters ORDER BY id DESC LIMIT 1";
+    let row = pg.client().query_one(sql, &[]).unwrap();
+    assert_eq!(row.get::<_, &str>(0), "1e200000");
+    let error: String = row.get(1);
     assert!(error.starts_with("the payload cannot be read: "), "{error}");
 }

@@ -19,7 +19,8 @@ The same work on the same PostgreSQL, by pgqrs and by other queues.
     --limit SECONDS   after which a cell is cut off (default: 5)
     --quick           everything once and small: does it work?
     --dsn DSN         the server (default: a throwaway one is started)
-    --json FILE       where to write all figures";
+    --json FILE       where to write all figures
+    --from FILE       measure nothing: print what another run wrote there";
 
 /// The messages of a cell of the section `drain`, to which all others are in proportion.
 const MESSAGES: usize = 50_000;
@@ -34,6 +35,7 @@ pub(crate) struct Args {
     pub(crate) quick: bool,
     pub(crate) dsn: Option<String>,
     pub(crate) json: Option<String>,
+    pub(crate) from: Option<String>,
 }
 
 impl Args {
@@ -48,6 +50,7 @@ impl Args {
             quick: false,
             dsn: None,
             json: None,
+            from: None,
         };
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next()? {
@@ -64,6 +67,7 @@ impl Args {
                 Long("quick") => args.quick = true,
                 Long("dsn") => args.dsn = Some(parser.value()?.string()?),
                 Long("json") => args.json = Some(parser.value()?.string()?),
+                Long("from") => args.from = Some(parser.value()?.string()?),
                 Long("help") | Short('h') => return Ok(None),
                 _ => return Err(arg.unexpected()),
             }

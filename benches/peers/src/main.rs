@@ -29,6 +29,10 @@ fn main() -> Result<()> {
         println!("{}", args::USAGE);
         return Ok(());
     };
+    if let Some(file) = &args.from {
+        let all = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+        return told(&all);
+    }
     let dsn = match &args.dsn {
         Some(dsn) => dsn.clone(),
         None => support::server().dsn().to_owned(),
@@ -58,5 +62,16 @@ fn main() -> Result<()> {
         println!("\n`--quick`: these figures say that it works, and nothing about speed.");
     }
     goals::print(&bench.results);
+    Ok(())
+}
+
+/// Prints the figures of another run.
+fn told(all: &serde_json::Value) -> Result<()> {
+    let results = results::Results::from_json(all)?;
+    report::settings(&all["settings"]);
+    for name in sections::NAMES {
+        report::section(name, &results);
+    }
+    goals::print(&results);
     Ok(())
 }

@@ -2,6 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::Result;
+use crate::queues;
+use crate::sections;
+
 /// What a figure is of, besides its queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cell {
@@ -39,6 +43,8 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
+    const ALL: [Self; 3] = [Self::PerSecond, Self::Milliseconds, Self::Bytes];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::PerSecond => "messages/s",
@@ -123,6 +129,40 @@ impl Results {
     pub(crate) fn find(&self, section: &str, queue: &str, cell: &Cell) -> Option<&Entry> {
         self.section(section)
             .find(|entry| entry.queue == queue && entry.cell == *cell)
+    }
+
+    /// What `to_json` wrote.
+    pub(crate) fn from_json(all: &Value) -> Result<Self> {
+        let mut results = Self::default();
+        for section in sections::NAMES {
+            for entry in all["sections"][section].as_array().into_iter().flatten() {
+                let text = |key: &str| entry[key].as_str().unwrap_or_default();
+                let number = |key: &str| -> Result<usize> {
+                    let number = entry[key].as_u64().ok_or("a number is missing")?;
+                    Ok(usize::try_from(number)?)
+                };
+                let queue = queues::NAMES.iter().find(|name| **name == text("queue"));
+                let queue = queue.ok_or_else(|| format!("there is no `{}`", text("queue")))?;
+                let unit = Unit::ALL
+                    .into_iter()
+                    .find(|unit| unit.name() == text("unit"));
+                let cell = Cell::new(
+                    number("payload_bytes")?,
+                    number("consumers")?,
+                    number("batch")?,
+                );
+                for value in entry["runs"].as_array().into_iter().flatten() {
+                    let figure = Figure {
+                        cell: cell.variant(text("variant")),
+                        unit: unit.ok_or("an unknown unit")?,
+                        value: value.as_f64().ok_or("a figure that is no number")?,
+                        cut_off: entry["cut_off"] == true,
+                    };
+                    results.add(section, queue, figure);
+                }
+            }
+        }
+        Ok(results)
     }
 
     pub(crate) fn to_json(&self, settings: &Value, sections: &[&str]) -> Value {

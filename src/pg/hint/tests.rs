@@ -46,11 +46,11 @@ fn the_first_look_is_a_sweep_and_the_next_starts_where_it_ended() {
 }
 
 #[test]
-fn sweeps_wait_twenty_times_as_long_as_the_last_one_took() {
+fn sweeps_wait_fifty_times_as_long_as_the_last_one_took() {
     let mut looker = Looker::new();
     let sweep = looker.first();
     looker.took(100, sweep, found(10, 17));
-    looker.now += Duration::from_millis(1_999);
+    looker.now += Duration::from_millis(4_999);
     assert_eq!(looker.first().after, 17);
     looker.now += Duration::from_millis(1);
     assert_eq!(looker.first().after, 0);

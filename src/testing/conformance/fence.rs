@@ -246,6 +246,9 @@ pub fn an_unknown_id_changes_nothing(h: &impl Harness) {
     let consumer = tasks.consumer();
     let message = tasks.lease_one(&consumer);
     let unknown = [0, -1, i64::MIN, i64::MAX, message.id + 1, message.id - 1];
+    for id in unknown {
+        assert!(!consumer.archive(id).unwrap(), "{id}");
+    }
     assert_eq!(consumer.archive_many(unknown).unwrap(), [false; 6]);
     assert_eq!(consumer.delete_many(unknown).unwrap(), [false; 6]);
     assert_eq!(

@@ -72,7 +72,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
         let rows = args.mass(rows);
         let sql = format!(
             "WITH q AS (SELECT id FROM pgqrs_queues WHERE name = 'peers'), made AS (
-                 SELECT n, jsonb_build_object('p', md5(n::text)) AS payload FROM generate_series(1, {rows}) n
+                 SELECT n, json_build_object('p', md5(n::text)) AS payload FROM generate_series(1, {rows}) n
              ) {sql}"
         );
         bench.rounds("flat", &["pgqrs"], |peer| {
