@@ -54,7 +54,7 @@
 //! **Oldest first**, and a scheduled message that is due goes ahead of the backlog. A
 //! message that becomes ready below newer ones that were dequeued already, because its lease
 //! ran out or its transaction committed late, is found by a scan from the start, usually
-//! within milliseconds, and within a minute at the latest.
+//! within a tenth of a second, and within a minute at the latest.
 //!
 //! **The store's clock decides everything**, the clients' clocks nothing.
 //!

@@ -8,7 +8,7 @@
 //! What does become ready below the hint, by a lease that runs out or by a transaction
 //! that commits late, is found by a *sweep*, a scan from the start. Sweeps have a budget:
 //! after one that took t, the next waits 50 t, so that they take a fiftieth of the time at
-//! most, however slow they are. In a healthy table that is a sweep every few milliseconds.
+//! most, however slow they are. In a healthy table that is ten a second or more.
 //! A sweep that finds something moves the hint back with it, so that a large late batch is
 //! drained at full speed.
 //!

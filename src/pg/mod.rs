@@ -102,7 +102,7 @@ impl PgStore {
     /// Forgets where the scans for ready messages start, so that the next dequeue of each
     /// queue looks at all of them.
     ///
-    /// The store does so by itself every few milliseconds, on a budget. Of use to those who
+    /// The store does so by itself, several times a second, on a budget. Of use to those who
     /// change the tables by hand and do not want to wait for it.
     pub fn forget_scan_hints(&self) {
         self.inner.hints.forget(Instant::now());
