@@ -14,10 +14,10 @@
 --              when due |     v
 --   enqueue_delayed -> pgqrs_scheduled <- release, retry
 --
--- Every key begins with queue_id and every statement names the queue, so the tables can
--- be partitioned or distributed by it. The tables that take the load have no foreign
--- keys: a check per message costs more than all the rest of an enqueue. What keeps a
--- queue from vanishing under its producers stands at pgqrs_enqueue_batch.
+-- Every key begins with queue_id. The tables must not be partitioned: rows that were just
+-- locked are found again by ctid, which is unique in one table only. Those that take the load
+-- have no foreign keys: a check per message costs more than all the rest of an enqueue. What
+-- keeps a queue from vanishing under its producers stands at pgqrs_enqueue_batch.
 
 ------------------------------------------------------------------------------ tables
 
@@ -181,7 +181,7 @@ COMMENT ON VIEW pgqrs_queue_contents IS 'Every message that is not done, with it
 --
 -- A receipt is (id, worker, read_ct). The functions that take receipts take them as three
 -- arrays, ids ascending and unique; a read_ct of -1 stands for "whichever, if it is this
--- worker's". They change only what the receipt still owns and answer with those ids.
+-- worker's". They change only what the receipt still owns and answer with the ids of that.
 --
 -- width_bucket(id, ids) finds the place of an id in a sorted array by bisection. The
 -- arrays stand in sub-selects, (SELECT _ids): a variable's array is in a form that
@@ -332,7 +332,8 @@ $$;
 -- Leases up to _limit messages for _lock. First, if _due, the scheduled ones that have
 -- come due (they get a row in pgqrs_live; due_at says when they were due), then ready
 -- ones with an id over _after, oldest first. skip locked: consumers never wait for one
--- another. The rows come unsorted. An unknown queue is an error, told by an empty answer.
+-- another. no key update: see pgqrs_extend_visibility. The rows come unsorted. An unknown
+-- queue is an error, told by an empty answer.
 --
 -- Picked by ctid: the rows are found and locked once, and at most _limit of them.
 CREATE FUNCTION pgqrs_dequeue(_queue_id bigint, _worker bigint, _limit integer, _lock interval,
@@ -387,7 +388,7 @@ BEGIN
         SELECT ctid, id, read_ct, attempt FROM pgqrs_live
         WHERE queue_id = _queue_id AND id > _after AND vt <= statement_timestamp()
         ORDER BY queue_id, id
-        LIMIT _limit - _got FOR UPDATE SKIP LOCKED
+        LIMIT _limit - _got FOR NO KEY UPDATE SKIP LOCKED
     ) ready;
     IF _ids IS NULL THEN
         IF _got = 0 AND NOT EXISTS (SELECT FROM pgqrs_queues WHERE id = _queue_id) THEN
@@ -421,36 +422,60 @@ BEGIN
 END
 $$;
 
--- Moves the end of the leases to _by from now; never to an earlier time than it was. Made
--- once for many dequeues, if at all: always reads one by one.
+-- Moves the end of the leases to _by from now; never to an earlier time than it was. Returns
+-- the ids that are still owned. Made once for many dequeues, if at all: always reads one by one.
 --
--- Waits for nobody: a row that is locked, because a transaction is open in which its consumer
--- settles it, is answered for as its owner's and left as it is. Nobody can dequeue it
--- meanwhile, and all other leases are extended in time.
+-- What somebody else has locked is told apart by the strength of the lock. Who settles or
+-- purges deletes, which excludes even "key share": a transaction may be open in which its
+-- consumer settles the message, for as long as it likes, so the lease is answered for as its
+-- owner's and left as it is. Who leases or extends only updates, and is soon done: tried again
+-- until then, so that nobody is told of a lease that another is just taking over. But not for
+-- longer than a tenth of _by, as all other leases wait for the commit. Whoever then still holds
+-- the lock may be taking over what has run out.
+--
+-- Never waits for a lock, so that it is in nobody's circle.
 CREATE FUNCTION pgqrs_extend_visibility(_queue_id bigint, _ids bigint[], _workers bigint[], _read_cts integer[],
                                         _by interval)
 RETURNS bigint[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    _owned bigint[];
-    _free tid[];
+    _until timestamptz := statement_timestamp() + least(_by / 10, interval '10 s');
+    _left bigint[] := _ids;
+    _ctids tid[];
+    _free bigint[];
+    _extended bigint[] := '{}';
 BEGIN
-    SELECT array_agg(id) INTO _owned
-    FROM pgqrs_live
-    WHERE queue_id = _queue_id AND id = ANY (_ids)
-      AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
-      AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct);
-    SELECT array_agg(ctid) INTO _free
-    FROM (
-        SELECT ctid FROM pgqrs_live
-        WHERE queue_id = _queue_id AND id = ANY (_owned)
+    LOOP
+        SELECT array_agg(ctid), array_agg(id) INTO _ctids, _free
+        FROM (
+            SELECT ctid, id FROM pgqrs_live
+            WHERE queue_id = _queue_id AND id = ANY (_left)
+              AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
+              AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) free;
+        UPDATE pgqrs_live SET vt = greatest(vt, statement_timestamp() + _by)
+        WHERE ctid = ANY (_ctids);
+        _extended := _extended || _free;
+        EXIT WHEN cardinality(_extended) = cardinality(_ids);
+
+        SELECT array_agg(id) INTO _left
+        FROM (
+            SELECT id FROM pgqrs_live
+            WHERE queue_id = _queue_id AND id = ANY (_ids) AND NOT id = ANY (_extended)
+              AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
+              AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
+            FOR KEY SHARE SKIP LOCKED
+        ) busy;
+        EXIT WHEN _left IS NULL OR clock_timestamp() > _until;
+        PERFORM pg_sleep(0.001);
+    END LOOP;
+    RETURN ARRAY(
+        SELECT id FROM pgqrs_live
+        WHERE queue_id = _queue_id AND id = ANY (_ids)
           AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
           AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
-        FOR UPDATE SKIP LOCKED
-    ) free;
-    UPDATE pgqrs_live SET vt = greatest(vt, statement_timestamp() + _by)
-    WHERE ctid = ANY (_free);
-    RETURN _owned;
+          AND (_left IS NULL OR NOT id = ANY (_left) OR id = ANY (_extended) OR vt > clock_timestamp()));
 END
 $$;
 

@@ -71,8 +71,9 @@ def by_consumers(figures, queue):
 
 TABLES = {
     "drain": lambda f: by_cell(
-        f, ["bytes", "consumers", "batch"], [OURS, ONE_CALL, HAND, PGMQ, GRAPHILE, ASYNC, FANG], (0, 1, 2)
+        f, ["bytes", "consumers", "batch"], [OURS, ONE_CALL, POOL, HAND, PGMQ, GRAPHILE, ASYNC, FANG], (0, 1, 2)
     ),
+    "overhead": lambda f: by_cell(f, ["bytes", "consumers", "batch"], [OURS, HAND], (0, 1, 2)),
     "enqueue": lambda f: by_cell(f, ["bytes", "batch"], [OURS, HAND, PGMQ, GRAPHILE, ASYNC, FANG], (0, 2)),
     "both": lambda f: by_variant(f, [OURS, POOL, HAND, PGMQ, LOG]),
     "latency": lambda f: by_variant(f, [POOL, GRAPHILE, PGMQ, FANG, ASYNC], digits=2),

@@ -125,7 +125,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Moves the end of leases to `by` from now, never to an earlier time than it was.
     ///
-    /// Returns by position whether the delivery still owned its message.
+    /// Returns by position whether the delivery still owned its message. One that a transaction
+    /// is just about to settle ([`Transactional`]), or that is being purged, may be left as it is
+    /// and answered for with `true`: nobody can lease it meanwhile.
     ///
     /// # Errors
     ///
@@ -141,7 +143,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Ends deliveries, each as it says, as if one after the other but all or none.
     ///
     /// Returns by position whether the delivery still owned its message; where it did not,
-    /// nothing was changed.
+    /// nothing was changed. A store may carry out the calls of several threads as one.
     ///
     /// # Errors
     ///

@@ -14,6 +14,10 @@ use crate::store::{Store, Transactional};
 impl<S: Store> Consumer<S> {
     /// Moves the end of the lease to `by` from now, never to an earlier time than it was.
     ///
+    /// Answers whether this delivery still owned the message. While a transaction that is still
+    /// open settles it, the answer may be `true` although the end was left as it is; nobody can
+    /// lease it until the transaction ends.
+    ///
     /// # Errors
     ///
     /// [`Unavailable`](ErrorKind::Unavailable),
@@ -33,7 +37,7 @@ impl<S: Store> Consumer<S> {
         receipts: impl IntoIterator<Item = R>,
         by: Duration,
     ) -> Result<Vec<bool>> {
-        let receipts = self.held(receipts);
+        let receipts: Vec<Receipt> = self.held(receipts).collect();
         self.store.extend_visibility(self.queue.id, &receipts, by)
     }
 
@@ -94,7 +98,7 @@ impl<S: Store> Consumer<S> {
         receipts: impl IntoIterator<Item = R>,
         limit: usize,
     ) -> Result<(Vec<bool>, Vec<Message>)> {
-        let receipts = self.held(receipts);
+        let receipts: Vec<Receipt> = self.held(receipts).collect();
         let dequeue = self.request(limit, self.settings.lock_time);
         self.store.archive_and_dequeue(&receipts, &dequeue)
     }
@@ -289,11 +293,13 @@ impl<S: Store> Consumer<S> {
     }
 
     /// The receipts, those of bare ids made out to this worker.
-    fn held<R: Into<Receipt>>(&self, receipts: impl IntoIterator<Item = R>) -> Vec<Receipt> {
+    fn held<R: Into<Receipt>>(
+        &self,
+        receipts: impl IntoIterator<Item = R>,
+    ) -> impl Iterator<Item = Receipt> {
         receipts
             .into_iter()
             .map(|receipt| receipt.into().held_by(self.worker))
-            .collect()
     }
 
     fn settlements<R: Into<Receipt>>(
@@ -302,7 +308,6 @@ impl<S: Store> Consumer<S> {
         outcome: &Outcome,
     ) -> Vec<Settlement> {
         self.held(receipts)
-            .into_iter()
             .map(|receipt| Settlement {
                 receipt,
                 outcome: outcome.clone(),

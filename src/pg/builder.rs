@@ -12,6 +12,7 @@ use postgres::{Config, NoTls, Socket};
 
 use super::hint::Hints;
 use super::pool::{Database, PoolSettings, Texts};
+use super::together::Together;
 use super::{Inner, PgStore};
 use crate::error::{Error, Result};
 use crate::settings::{Settings, check_limit};
@@ -169,6 +170,9 @@ impl PgStoreBuilder {
 
     /// Sets how many connections the store opens at most, at least 1; they are opened as
     /// they are needed. Each call holds one while it runs. Defaults to 16.
+    ///
+    /// Threads may be many more. What they settle (archive, delete, …) while none is free is
+    /// sent together: if that connection is lost, nobody knows the fate of any of it.
     pub fn pool_size(mut self, pool_size: u32) -> Self {
         self.pool_size = pool_size;
         self
@@ -265,6 +269,7 @@ impl PgStoreBuilder {
                 database: Database::open(config, tls, &pool, texts)?,
                 settings: self.settings,
                 hints: Hints::default(),
+                together: Together::default(),
                 checked: AtomicBool::new(false),
             }),
         })

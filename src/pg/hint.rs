@@ -15,7 +15,8 @@
 //! Looks that are under way at the same time start one after the other's end, as far as that
 //! can be known: a look for 100 that finds them ends 100 ids further at least. From the same
 //! place, each would walk over what the others are just leasing, and a row that it saw ready
-//! and finds leased it has locked by then, so that whoever holds the lease waits for it.
+//! and finds leased it has locked by then, so that whoever holds the lease waits for it. And
+//! those that began in the wrong place end in the wrong place, where the next one has begun.
 //!
 //! Looking for scheduled messages that have come due costs more than nothing as well, as it
 //! walks over those that are gone, so it is done with every sweep, when this process knows
@@ -52,6 +53,11 @@ pub(super) struct Look {
     pub(super) after: i64,
     /// Also for scheduled messages that are due.
     pub(super) due: bool,
+    /// Where it starts, or would if it were no sweep, ...
+    from: i64,
+    /// ... and how far the others keep away: the same, or where a full answer ends at the
+    /// earliest if nothing else is found before.
+    end: i64,
     /// Which hint it started from.
     generation: u64,
 }
@@ -92,6 +98,8 @@ struct Hint {
     due_at: Instant,
     /// When the next one comes due that this process knows of.
     noted: Option<Instant>,
+    /// Whether the last look for due messages found one.
+    found_due: bool,
 }
 
 impl Hints {
@@ -106,16 +114,18 @@ impl Hints {
             sweep_took: Duration::ZERO,
             due_at: now,
             noted: None,
+            found_due: false,
         });
-        if hint.sweep_at <= now {
-            hint.sweep(now)
-        } else {
-            let look = hint.look(now, false);
-            if !look.due {
-                hint.reserve(limit);
-            }
-            look
+        // Due ones would take places of its limit, and its end would be nearer.
+        let is_full_of_due = hint.found_due || hint.is_noted(now);
+        let mut look = match hint.sweep_at <= now {
+            true => hint.sweep(now),
+            false => hint.look(now, false),
+        };
+        if !look.due || (look.from > 0 && !is_full_of_due) {
+            hint.reserve(&mut look, limit);
         }
+        look
     }
 
     /// Takes in what a look found that wanted up to `limit`, and decides the second look,
@@ -146,7 +156,10 @@ impl Hints {
     pub(super) fn failed(&self, queue_id: i64, look: Look, now: Instant) {
         if let Some(hint) = self.lock().get_mut(&queue_id) {
             match look.after {
-                0 => hint.sweep_at = now,
+                0 => {
+                    hint.sweep_at = now;
+                    hint.go_back(hint.after.min(look.from));
+                }
                 after => hint.go_back(hint.after.min(after)),
             }
         }
@@ -191,14 +204,17 @@ impl Hint {
         Look {
             after: self.reserved,
             due,
+            from: self.reserved,
+            end: self.reserved,
             generation: self.generation,
         }
     }
 
     /// Has the next look start where a full answer for `limit` ends at the earliest.
-    fn reserve(&mut self, limit: usize) {
+    fn reserve(&mut self, look: &mut Look, limit: usize) {
         let ids = i64::try_from(limit.min(MOST_RESERVED)).unwrap_or(0);
         self.reserved = self.reserved.saturating_add(ids);
+        look.end = self.reserved;
     }
 
     /// Everything up to `end` is taken.
@@ -214,13 +230,18 @@ impl Hint {
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        self.due_at <= now || self.noted.is_some_and(|noted| noted <= now)
+        self.due_at <= now || self.is_noted(now)
+    }
+
+    fn is_noted(&self, now: Instant) -> bool {
+        self.noted.is_some_and(|noted| noted <= now)
     }
 
     fn learn(&mut self, look: Look, found: Found, limit: usize, (took, now): (Duration, Instant)) {
         if look.due {
             // A full answer may have left some.
             let more = found.due >= limit;
+            self.found_due = found.due > 0;
             let wait = DUE_EVERY.max(took * DUE_SHARE).min(SWEEP_AT_LATEST);
             self.due_at = if more { now } else { now + wait };
             if !more {
@@ -233,10 +254,18 @@ impl Hint {
         if look.after == 0 {
             self.sweep_took = took;
             self.sweep_at = now + (self.sweep_took * SWEEP_SHARE).min(SWEEP_AT_LATEST);
+            let begins = if look.end > look.from {
+                look.end
+            } else {
+                self.after
+            };
             match found.last {
+                // Nothing is ready below what it found, but there may be some up to where the
+                // others begin.
+                Some(last) if !whole && last < begins => self.go_back(last),
+                None if !whole => self.go_back(self.after.min(look.from)),
                 // It went through to the end: nothing is ready below what it found, nor
                 // above.
-                Some(last) if !whole && last < self.after => self.go_back(last),
                 last => self.go_on(last.unwrap_or(0)),
             }
             if whole && self.after < self.reserved {
@@ -248,9 +277,10 @@ impl Hint {
         if look.generation == self.generation {
             self.go_on(end);
         }
-        if whole && end < self.reserved {
-            // There was no more when it looked; what has been enqueued since then may be
-            // behind where the others started.
+        // There was no more when it looked; what has been enqueued since then may be behind
+        // where the others started. Or due ones took the places of some behind there.
+        let others = if whole { self.reserved } else { look.end };
+        if end < others {
             self.go_back(end.min(self.after));
         }
     }

@@ -11,6 +11,7 @@ mod pool;
 mod row;
 mod settle;
 mod sql;
+mod together;
 mod tx;
 
 use std::fmt;
@@ -34,6 +35,7 @@ use self::parts::{STATEMENT, enqueue_parts, statements};
 use self::pool::{Database, Repeat, Run};
 use self::settle::Plan;
 use self::sql::Statement;
+use self::together::Together;
 
 pub use self::builder::PgStoreBuilder;
 pub use self::install::{SCHEMA, SCHEMA_VERSION};
@@ -94,6 +96,7 @@ struct Inner {
     database: Database,
     settings: Settings,
     hints: Hints,
+    together: Together,
     /// Whether the schema's version was seen to be ours.
     checked: AtomicBool,
 }
@@ -309,13 +312,7 @@ impl Store for PgStore {
         if settlements.is_empty() {
             return Ok(Vec::new());
         }
-        let plan = Plan::for_settlements(settlements);
-        let answers = self.call("settle messages", Repeat::IfUnexecuted, |db| {
-            match plan.statements() {
-                1 => plan.settle(db, queue_id, settlements),
-                _ => db.atomically(|db| plan.settle(db, queue_id, settlements)),
-            }
-        })?;
+        let answers = self.settle_together(queue_id, settlements)?;
         let delays = settlements.iter().filter_map(|s| match s.outcome {
             Outcome::Release { delay, .. } => Some(delay),
             _ => None,

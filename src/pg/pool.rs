@@ -243,6 +243,11 @@ impl Database {
         &self.texts
     }
 
+    /// Whether all connections there may be are in use.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.connections.are_exhausted()
+    }
+
     /// Makes a call, and makes it again where that is safe. `doing`: "archive messages".
     pub(super) fn call<T>(
         &self,
@@ -289,6 +294,8 @@ impl Database {
 /// Where connections come from: hides the type of the pool, and so the TLS connector's.
 trait Connections: Send + Sync {
     fn get(&self) -> Result<Box<dyn DerefMut<Target = Conn>>>;
+
+    fn are_exhausted(&self) -> bool;
 }
 
 impl<T> Connections for r2d2::Pool<Manager<T>>
@@ -300,6 +307,11 @@ where
             Ok(conn) => Ok(Box::new(conn)),
             Err(error) => Err(fault::no_connection(&error).because(error)),
         }
+    }
+
+    fn are_exhausted(&self) -> bool {
+        let state = self.state();
+        state.idle_connections == 0 && state.connections == self.max_size()
     }
 }
 

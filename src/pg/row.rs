@@ -5,6 +5,7 @@ use postgres::Row;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use serde_json::Value;
 use time::OffsetDateTime;
+use time::macros::datetime;
 
 use crate::message::{Message, NewMessage, Receipt};
 use crate::queue::{Counts, Queue};
@@ -48,6 +49,39 @@ impl<'a> FromSql<'a> for Payload {
     }
 }
 
+/// A `timestamptz` as it is sent: microseconds since the first day of 2000, UTC.
+struct Micros(i64);
+
+impl<'a> FromSql<'a> for Micros {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, BoxError> {
+        i64::from_sql(ty, raw).map(Self)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::TIMESTAMPTZ
+    }
+}
+
+/// Makes dates of the times in one column, where one row after the other mostly has the same.
+/// (All leases of a batch end at the same time, and an enqueue's messages begin at one.)
+#[derive(Default)]
+struct Dates(Option<(i64, OffsetDateTime)>);
+
+impl Dates {
+    fn date(&mut self, Micros(micros): Micros) -> OffsetDateTime {
+        match self.0 {
+            Some((last, date)) if last == micros => date,
+            _ => {
+                // Saturating: 'infinity', written by hand, is beyond all dates.
+                let since = time::Duration::microseconds(micros);
+                let date = datetime!(2000-01-01 0:00 UTC).saturating_add(since);
+                self.0 = Some((micros, date));
+                date
+            }
+        }
+    }
+}
+
 /// Looks for up to `limit` messages.
 pub(super) fn dequeue(
     db: &mut impl Run,
@@ -86,19 +120,21 @@ impl Leased {
             ready: Vec::with_capacity(rows.len()),
             ..Self::default()
         };
+        let (mut enqueued_at, mut vt, mut due) = <(Dates, Dates, Dates)>::default();
         for row in rows {
             let (payload, unreadable) = match row.try_get::<_, Payload>(5)?.0 {
                 Ok(payload) => (payload, None),
                 Err(why) => (Value::Null, Some(why)),
             };
-            let due_at: Option<OffsetDateTime> = row.try_get(6)?;
+            let due_at: Option<Micros> = row.try_get(6)?;
+            let due_at = due_at.map(|micros| due.date(micros));
             let read_ct = row.try_get(3)?;
             let message = Message {
                 id: row.try_get(0)?,
                 queue_id,
                 payload,
-                enqueued_at: row.try_get(1)?,
-                vt: row.try_get(2)?,
+                enqueued_at: enqueued_at.date(row.try_get(1)?),
+                vt: vt.date(row.try_get(2)?),
                 read_ct,
                 attempt: row.try_get(4)?,
                 // Whatever ended a delivery on purpose took the row out of pgqrs_live.

@@ -31,13 +31,14 @@ struct Receipts<'a> {
 }
 
 impl<'a> Receipts<'a> {
-    fn new(all: &[Receipt], positions: &'a [usize]) -> Self {
+    /// Those at these positions, of all that `receipt` knows.
+    fn new(positions: &'a [usize], receipt: impl Fn(usize) -> Receipt) -> Self {
+        let all = || positions.iter().map(|at| receipt(*at));
         Self {
-            ids: positions.iter().map(|at| all[*at].id()).collect(),
-            workers: positions.iter().map(|at| all[*at].worker()).collect(),
-            read_cts: positions
-                .iter()
-                .map(|at| all[*at].read_ct().unwrap_or(ANY_DELIVERY))
+            ids: all().map(|receipt| receipt.id()).collect(),
+            workers: all().map(|receipt| receipt.worker()).collect(),
+            read_cts: all()
+                .map(|receipt| receipt.read_ct().unwrap_or(ANY_DELIVERY))
                 .collect(),
             positions,
         }
@@ -93,14 +94,19 @@ impl<'a> Receipts<'a> {
 fn groups<K: Ord>(ids: impl Iterator<Item = i64>, kind: impl Fn(usize) -> K) -> Vec<Vec<usize>> {
     let mut sorted: Vec<(i64, usize)> = ids.enumerate().map(|(at, id)| (id, at)).collect();
     sorted.sort_unstable();
-    let mut groups: std::collections::BTreeMap<(usize, K), Vec<usize>> = Default::default();
     let (mut last, mut round) = (None, 0);
-    for (id, at) in sorted {
-        round = if last == Some(id) { round + 1 } else { 0 };
-        last = Some(id);
-        groups.entry((round, kind(at))).or_default().push(at);
-    }
-    groups.into_values().collect()
+    let mut all: Vec<((usize, K), usize)> = sorted
+        .into_iter()
+        .map(|(id, at)| {
+            round = if last == Some(id) { round + 1 } else { 0 };
+            last = Some(id);
+            ((round, kind(at)), at)
+        })
+        .collect();
+    all.sort_by(|(one, _), (other, _)| one.cmp(other)); // stable: ids stay sorted
+    all.chunk_by(|(one, _), (other, _)| one == other)
+        .map(|group| group.iter().map(|(_, at)| *at).collect())
+        .collect()
 }
 
 /// How a batch of receipts is cut into statements; with more than one, they want a
@@ -132,7 +138,7 @@ impl Plan {
     ) -> SqlResult<Vec<bool>> {
         let mut answers = vec![false; receipts.len()];
         for group in &self.0 {
-            let r = Receipts::new(receipts, group);
+            let r = Receipts::new(group, |at| receipts[at]);
             let rows = db.run(
                 Statement::ExtendVisibility,
                 &[&queue_id, &r.ids, &r.workers, &r.read_cts, &by],
@@ -152,7 +158,7 @@ impl Plan {
         limit: i32,
     ) -> SqlResult<(Vec<bool>, Vec<Row>, Duration)> {
         let group = self.0.first().map_or(&[][..], Vec::as_slice);
-        let r = Receipts::new(receipts, group);
+        let r = Receipts::new(group, |at| receipts[at]);
         let began = Instant::now();
         let mut rows = r.archive_and_dequeue(db, dequeue, look, limit)?;
         let took = began.elapsed();
@@ -174,7 +180,7 @@ impl Plan {
     ) -> SqlResult<(Vec<bool>, Vec<Row>, Duration)> {
         let mut answers = vec![false; receipts.len()];
         for group in &self.0 {
-            let r = Receipts::new(receipts, group);
+            let r = Receipts::new(group, |at| receipts[at]);
             let args: [&(dyn ToSql + Sync); 4] =
                 [&dequeue.queue_id, &r.ids, &r.workers, &r.read_cts];
             r.note(&db.run(Statement::Archive, &args)?, 0, &mut answers)?;
@@ -184,10 +190,36 @@ impl Plan {
         db.prepare(Statement::ArchiveAndDequeue)?;
         let began = Instant::now();
         let mut rows =
-            Receipts::new(receipts, &[]).archive_and_dequeue(db, dequeue, look, limit)?;
+            Receipts::new(&[], |at| receipts[at]).archive_and_dequeue(db, dequeue, look, limit)?;
         let took = began.elapsed();
         rows.drain(..rows.len().min(1));
         Ok((answers, rows, took))
+    }
+
+    /// Whether this archives, once each, and that is all.
+    pub(super) fn archives(&self, settlements: &[Settlement]) -> bool {
+        let archives = |one: &Settlement| one.outcome == Outcome::Archive;
+        self.statements() == 1 && settlements.first().is_some_and(archives)
+    }
+
+    /// For a plan that [archives](Self::archives).
+    pub(super) fn archive_unless_locked(
+        &self,
+        db: &mut impl Run,
+        queue_id: i64,
+        settlements: &[Settlement],
+    ) -> SqlResult<Vec<bool>> {
+        let mut answers = vec![false; settlements.len()];
+        for group in &self.0 {
+            let r = Receipts::new(group, |at| settlements[at].receipt);
+            let args: [&(dyn ToSql + Sync); 4] = [&queue_id, &r.ids, &r.workers, &r.read_cts];
+            r.note(
+                &db.run(Statement::ArchiveUnlessLocked, &args)?,
+                0,
+                &mut answers,
+            )?;
+        }
+        Ok(answers)
     }
 
     pub(super) fn settle(
@@ -196,12 +228,11 @@ impl Plan {
         queue_id: i64,
         settlements: &[Settlement],
     ) -> SqlResult<Vec<bool>> {
-        let receipts: Vec<Receipt> = settlements.iter().map(|s| s.receipt).collect();
         let mut answers = vec![false; settlements.len()];
         for group in &self.0 {
             let outcomes: Vec<&Outcome> =
                 group.iter().map(|at| &settlements[*at].outcome).collect();
-            let r = Receipts::new(&receipts, group);
+            let r = Receipts::new(group, |at| settlements[at].receipt);
             let rows = settle(db, queue_id, &r, &outcomes)?;
             r.note(&rows, 0, &mut answers)?;
         }

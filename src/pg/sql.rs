@@ -140,6 +140,12 @@ statements! {
     Archive(INT8, INT8_ARRAY, INT8_ARRAY, INT4_ARRAY) = "
         SELECT :schema.pgqrs_archive($1, $2, $3, $4)";
 
+    /// queue, ids, workers, read_cts. As `Archive`, but waits for nobody's lock on a row for long:
+    /// SHORT_LOCK_TIMEOUT in one statement.
+    ArchiveUnlessLocked(INT8, INT8_ARRAY, INT8_ARRAY, INT4_ARRAY) = "
+        SELECT :schema.pgqrs_archive($1, $2, $3, $4)
+        FROM set_config('lock_timeout', '1s', true)";
+
     /// queue, ids, workers, read_cts; worker, limit, lock time, after which id, whether to look
     /// for due ones.
     ///
@@ -210,6 +216,9 @@ pub(crate) const HAS_VERSION: &str = "SELECT to_regprocedure($1) IS NOT NULL";
 /// A queue that is being deleted waits this long for open transactions, and lets nobody
 /// enqueue into it meanwhile.
 pub(crate) const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '5s'";
+
+/// Settlements of several threads in one transaction wait this long for somebody's lock.
+pub(crate) const SHORT_LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
 
 /// The settings of a session of our own: the isolation that everything here is made for,
 /// whatever the server's default, and an end of statements that take too long (the server

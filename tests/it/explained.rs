@@ -86,3 +86,11 @@ pub(crate) fn pages(tree: &Value) -> i64 {
     let count = |key: &str| tree[key].as_i64().unwrap_or(0);
     count("Shared Hit Blocks") + count("Shared Read Blocks")
 }
+
+/// How many rows a plan's nodes read and threw away.
+pub(crate) fn thrown_away(tree: &Value) -> f64 {
+    let count = |key: &str| tree[key].as_f64().unwrap_or(0.0);
+    let removed = count("Rows Removed by Filter") + count("Rows Removed by Index Recheck");
+    let children = tree["Plans"].as_array().into_iter().flatten();
+    removed * count("Actual Loops") + children.map(thrown_away).sum::<f64>()
+}

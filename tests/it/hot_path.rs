@@ -247,31 +247,3 @@ fn a_statement_timeout_is_told_and_nothing_is_done() {
     tx.rollback().unwrap();
     assert_eq!(pg.store.counts("tasks").unwrap().total(), 0);
 }
-
-#[test]
-fn an_exhausted_pool_is_told() {
-    let pg = Pg::with_tasks();
-    let small = |builder: PgStoreBuilder| builder.pool_size(1).connection_timeout(MOMENT);
-    let store = pg.another(small);
-    let producer = Producer::new(&store, "tasks").unwrap();
-    let mut blocker = pg.client();
-    let mut tx = blocker.transaction().unwrap();
-    tx.batch_execute("LOCK TABLE pgqrs_messages").unwrap();
-    std::thread::scope(|scope| {
-        let blocked = scope.spawn(|| producer.enqueue("a"));
-        let mut monitor = pg.client();
-        wait_until("the only connection to be in use", DEADLINE, || {
-            let waiting = "SELECT count(*) > 0 FROM pg_locks
-                           WHERE relation = 'pgqrs_messages'::regclass AND NOT granted";
-            monitor.query_one(waiting, &[]).unwrap().get(0)
-        });
-        let error = store.queue("tasks").unwrap_err();
-        assert_eq!(error.kind(), pgqrs::ErrorKind::Unavailable, "{error}");
-        assert!(
-            error.to_string().contains("could not get a connection"),
-            "{error}"
-        );
-        tx.rollback().unwrap();
-        blocked.join().unwrap().unwrap();
-    });
-}

@@ -32,6 +32,8 @@ mod reconnect;
 mod schema;
 mod shutdown;
 mod sleeper;
+mod taken;
+mod together;
 mod told;
 mod transactions;
 mod values;

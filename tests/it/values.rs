@@ -78,3 +78,17 @@ fn what_no_client_can_read_goes_to_the_dead_letters_and_its_batch_goes_on() {
     let error: String = row.get(1);
     assert!(error.starts_with("the payload cannot be read: "), "{error}");
 }
+
+#[test]
+fn a_time_that_no_date_can_be_is_bounded() {
+    let pg = Pg::with_tasks();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    producer.batch_enqueue(0..3).unwrap();
+    let ends = "UPDATE pgqrs_messages SET enqueued_at = CASE payload::text
+                    WHEN '0' THEN '-infinity' WHEN '1' THEN 'infinity' ELSE '2001-02-03 UTC' END::timestamptz";
+    pg.client().batch_execute(ends).unwrap();
+    let consumer = Consumer::new(&pg.store, "tasks").unwrap();
+    let messages = consumer.dequeue().unwrap();
+    let years: Vec<i32> = messages.iter().map(|m| m.enqueued_at.year()).collect();
+    assert_eq!(years, [-9999, 9999, 2001]);
+}

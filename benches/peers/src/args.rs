@@ -10,13 +10,15 @@ use crate::sections;
 pub(crate) const USAGE: &str = "\
 The same work on the same PostgreSQL, by pgqrs and by other queues.
 
-    --only a,b        sections (default: all): drain, enqueue, backlog, snapshot, flat, threads,
-                      latency, both, pool, wal
+    --only a,b        sections (default: all): drain, overhead, enqueue, backlog, snapshot, flat,
+                      threads, latency, both, pool, wal
     --queues a,b      queues (default: all), spaces as hyphens: pgqrs, pgqrs-pool, by-hand,
                       pgqrs-0.15.3, fang, graphile_worker, pgmq, log
     --messages N      of a cell of the section drain (default: 50000); the others keep their proportion
-    --runs N          of everything; the median is reported (default: 3)
-    --limit SECONDS   after which a cell is cut off (default: 5)
+    --runs N          of everything, and thrice as many in `overhead`; the median is reported
+                      (default: 3)
+    --limit SECONDS   after which a cell is cut off, in sections that are about the end after a
+                      multiple (default: 5)
     --quick           everything once and small: does it work?
     --dsn DSN         the server (default: a throwaway one is started)
     --json FILE       where to write all figures

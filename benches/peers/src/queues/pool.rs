@@ -1,4 +1,4 @@
-//! Ours: the worker pool. Consumers are its threads, the batch is what it fetches ahead.
+//! Ours: the worker pool. Consumers are its threads, and it fetches a batch ahead for each.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ impl Queue for Pool {
         let began = Instant::now();
         let pool = WorkerPool::builder(store, QUEUE)
             .threads(drain.consumers)
-            .prefetch(drain.batch)
+            .prefetch(drain.consumers * drain.batch)
             .lock_time(Duration::from_secs(60))
             .handle(|_: Message, _: &Context| Ok(()))
             .start()?;

@@ -8,10 +8,10 @@ use crate::drive::{Drain, Enqueue};
 use crate::load::Load;
 use crate::results::{Cell, Figure, Unit};
 
-/// Consumers, and batch or what is fetched ahead.
+/// Consumers, and their batch.
 fn best(queue: &str) -> (usize, usize) {
     match queue {
-        "pgqrs pool" => (4, 2_000),
+        "pgqrs pool" => (4, 500),
         "log" => (1, 1_000),
         _ => (2, 1_000),
     }

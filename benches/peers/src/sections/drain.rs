@@ -9,6 +9,7 @@ use crate::results::Cell;
 
 pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let args = bench.args;
+    let who = [PEERS, &["pgqrs pool"]].concat();
     for bytes in [SMALL, LARGE] {
         let load = Load::new(bytes);
         for batch in [1, 10, 50, 100, 1_000] {
@@ -19,7 +20,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
                     batch,
                     limit: args.limit,
                 };
-                bench.rounds("drain", PEERS, |peer| {
+                bench.rounds("drain", &who, |peer| {
                     if !peer.queue.can_drain(batch) {
                         return Ok(Vec::new());
                     }

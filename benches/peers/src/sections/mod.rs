@@ -6,6 +6,7 @@ mod drain;
 mod enqueue;
 pub(crate) mod flat;
 mod latency;
+mod overhead;
 mod pool;
 pub(crate) mod snapshot;
 mod threads;
@@ -15,7 +16,8 @@ use crate::Result;
 use crate::bench::Bench;
 
 pub(crate) const NAMES: &[&str] = &[
-    "drain", "enqueue", "backlog", "snapshot", "flat", "threads", "latency", "both", "pool", "wal",
+    "drain", "overhead", "enqueue", "backlog", "snapshot", "flat", "threads", "latency", "both",
+    "pool", "wal",
 ];
 
 /// Those that take messages in batches and settle them in batches, and the one that has none.
@@ -36,6 +38,7 @@ const LARGE: usize = 1_024;
 pub(crate) fn run(name: &str, bench: &mut Bench<'_>) -> Result<()> {
     match name {
         "drain" => drain::run(bench),
+        "overhead" => overhead::run(bench),
         "enqueue" => enqueue::run(bench),
         "backlog" => backlog::run(bench),
         "snapshot" => snapshot::run(bench),
@@ -53,6 +56,7 @@ pub(crate) fn run(name: &str, bench: &mut Bench<'_>) -> Result<()> {
 pub(crate) fn title(name: &str) -> &'static str {
     match name {
         "drain" => "Drain: dequeue and archive",
+        "overhead" => "What the library costs",
         "enqueue" => "Enqueue: one producer",
         "backlog" => "Drain of a small and of a large backlog",
         "snapshot" => "Drain while another session holds a snapshot",

@@ -7,7 +7,8 @@ use crate::drive::Drain;
 use crate::load::Load;
 use crate::results::Cell;
 
-const PREFETCH: usize = 2_000;
+/// A multiple of each number of threads.
+const PREFETCH: usize = 1_920;
 
 pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let args = bench.args;
@@ -18,7 +19,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
             let drain = Drain {
                 messages: args.scaled(200_000),
                 consumers: threads,
-                batch: PREFETCH,
+                batch: PREFETCH / threads,
                 limit: args.limit,
             };
             let done = peer.fill_and_drain(&load, &drain, |_| Ok(()))?;

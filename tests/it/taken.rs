@@ -1,0 +1,149 @@
+//! Leases that are extended at the very moment when somebody else has their messages in hand.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pgqrs::testing::{End, Harness as _};
+use pgqrs::{Consumer, Message, PgStore, Producer};
+use postgres::Client;
+
+use crate::pg::Pg;
+use crate::support::wait_until;
+use crate::told::MINUTE;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How long an extension waits at most: see schema.sql.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// As a consumer of another process would, in a transaction that stays open.
+const TAKE_OVER: &str = "SELECT FROM pgqrs_dequeue(1, 999, 10, '1 hour')";
+
+/// A queue with two messages, leased for an hour, and a session of somebody else's.
+struct Scene {
+    pg: Pg,
+    consumer: Consumer<PgStore>,
+    held: Vec<Message>,
+    other: Client,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let pg = Pg::with_tasks();
+        let producer = Producer::new(&pg.store, "tasks").unwrap();
+        producer.batch_enqueue(["a", "b"]).unwrap();
+        let builder = Consumer::builder(pg.store.clone(), "tasks").lock_time(HOUR);
+        let consumer = builder.build().unwrap();
+        let held = consumer.dequeue_many(2).unwrap();
+        let other = pg.client();
+        Self {
+            pg,
+            consumer,
+            held,
+            other,
+        }
+    }
+
+    /// Extends the leases by a day while somebody's transaction is open in which this was done;
+    /// ends that once the call waits for it. None if the call did not wait for so long, as the
+    /// machine is very slow.
+    fn extend_meanwhile(&mut self, done: &str, end: End) -> Option<Vec<bool>> {
+        let mut tx = self.other.transaction().unwrap();
+        tx.batch_execute(done).unwrap();
+        thread::scope(|scope| {
+            let answers = scope.spawn(|| {
+                let began = Instant::now();
+                let answers = self.consumer.extend_visibility_many(&self.held, DAY);
+                (began.elapsed() < PATIENCE).then(|| answers.unwrap())
+            });
+            wait_until("a session that waits to extend the leases", MINUTE, || {
+                assert!(!answers.is_finished(), "it waited for nobody");
+                self.pg.value(
+                    "SELECT count(*) > 0 FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event = 'PgSleep'
+                       AND query LIKE '%' || current_schema() || '%pgqrs_extend_visibility%'",
+                )
+            });
+            match end {
+                End::Commit => tx.commit().unwrap(),
+                End::Rollback => tx.rollback().unwrap(),
+            }
+            answers.join().unwrap()
+        })
+    }
+}
+
+/// Sets the scene anew until an extension was quick enough to show what it does.
+fn shown(mut act: impl FnMut(&mut Scene) -> Option<Vec<bool>>) -> (Scene, Vec<bool>) {
+    loop {
+        let mut scene = Scene::new();
+        if let Some(answers) = act(&mut scene) {
+            return (scene, answers);
+        }
+    }
+}
+
+#[test]
+fn a_lease_that_is_being_taken_over_is_not_extended() {
+    let (_, answers) = shown(|scene| {
+        scene.pg.advance(HOUR);
+        scene.extend_meanwhile(TAKE_OVER, End::Commit)
+    });
+    assert_eq!(answers, [false, false]);
+}
+
+/// Taken by a session that fails after all.
+#[test]
+fn a_lease_that_was_almost_taken_over_is_extended() {
+    let (scene, answers) = shown(|scene| {
+        scene.pg.advance(HOUR);
+        scene.extend_meanwhile(TAKE_OVER, End::Rollback)
+    });
+    assert_eq!(answers, [true, true]);
+    scene.pg.advance(HOUR * 2);
+    assert_eq!(scene.consumer.dequeue().unwrap(), []);
+}
+
+/// The pool's renewal and the handler itself, say.
+#[test]
+fn of_two_extensions_at_once_the_longer_holds() {
+    let (scene, answers) = shown(|scene| {
+        let shorter = format!(
+            "SELECT pgqrs_extend_visibility(1, ARRAY[{}], ARRAY[{}], ARRAY[-1], '2 hours')",
+            scene.held[0].id,
+            scene.held[0].worker.unwrap()
+        );
+        scene.extend_meanwhile(&shorter, End::Commit)
+    });
+    assert_eq!(answers, [true, true]);
+    scene.pg.advance(HOUR * 3);
+    assert_eq!(scene.consumer.dequeue().unwrap(), []);
+}
+
+/// An abandoned transaction holds up nobody for ever: what is not taken over stays its owner's,
+/// what may be is not answered for, and the others are extended.
+#[test]
+fn a_lock_that_stays_is_not_waited_for() {
+    let mut scene = Scene::new();
+    let lock = format!(
+        "SELECT FROM pgqrs_live WHERE id = {} FOR NO KEY UPDATE",
+        scene.held[0].id
+    );
+    let mut tx = scene.other.transaction().unwrap();
+    tx.batch_execute(&lock).unwrap();
+    let soon = Duration::from_secs(5);
+    let extended = scene.consumer.extend_visibility_many(&scene.held, soon);
+    assert_eq!(extended.unwrap(), [true, true]);
+    tx.rollback().unwrap();
+    scene.pg.advance(HOUR); // the first one's, which was left as it is, is over
+    let mut tx = scene.other.transaction().unwrap();
+    tx.batch_execute(&lock).unwrap();
+    let extended = scene.consumer.extend_visibility_many(&scene.held, HOUR * 2);
+    assert_eq!(extended.unwrap(), [false, true]);
+    tx.rollback().unwrap();
+    scene.pg.advance(HOUR + HOUR / 2);
+    let again = scene.consumer.dequeue().unwrap();
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].id, scene.held[0].id);
+}
