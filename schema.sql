@@ -447,35 +447,34 @@ DECLARE
 BEGIN
     LOOP
         SELECT array_agg(ctid), array_agg(id) INTO _ctids, _free
-        FROM (
-            SELECT ctid, id FROM pgqrs_live
-            WHERE queue_id = _queue_id AND id = ANY (_left)
-              AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
-              AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
-            FOR NO KEY UPDATE SKIP LOCKED
-        ) free;
+        FROM unnest(_ids, _workers, _read_cts) AS r (id, worker, read_ct), LATERAL (
+            SELECT ctid FROM pgqrs_live
+            WHERE queue_id = _queue_id AND id = r.id
+              AND nullif(worker, 0) = r.worker AND r.read_ct IN (-1, read_ct)
+            FOR NO KEY UPDATE SKIP LOCKED) free
+        WHERE id = ANY (_left);
         UPDATE pgqrs_live SET vt = greatest(vt, statement_timestamp() + _by)
         WHERE ctid = ANY (_ctids);
         _extended := _extended || _free;
         EXIT WHEN cardinality(_extended) = cardinality(_ids);
 
         SELECT array_agg(id) INTO _left
-        FROM (
-            SELECT id FROM pgqrs_live
-            WHERE queue_id = _queue_id AND id = ANY (_ids) AND NOT id = ANY (_extended)
-              AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
-              AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
-            FOR KEY SHARE SKIP LOCKED
-        ) busy;
+        FROM unnest(_ids, _workers, _read_cts) AS r (id, worker, read_ct), LATERAL (
+            SELECT FROM pgqrs_live
+            WHERE queue_id = _queue_id AND id = r.id
+              AND nullif(worker, 0) = r.worker AND r.read_ct IN (-1, read_ct)
+            FOR KEY SHARE SKIP LOCKED) busy
+        WHERE NOT id = ANY (_extended);
         EXIT WHEN _left IS NULL OR clock_timestamp() > _until;
         PERFORM pg_sleep(0.001);
     END LOOP;
     RETURN ARRAY(
-        SELECT id FROM pgqrs_live
-        WHERE queue_id = _queue_id AND id = ANY (_ids)
-          AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
-          AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
-          AND (_left IS NULL OR NOT id = ANY (_left) OR id = ANY (_extended) OR vt > clock_timestamp()));
+        SELECT id
+        FROM unnest(_ids, _workers, _read_cts) AS r (id, worker, read_ct), LATERAL (
+            SELECT vt FROM pgqrs_live
+            WHERE queue_id = _queue_id AND id = r.id
+              AND nullif(worker, 0) = r.worker AND r.read_ct IN (-1, read_ct) OFFSET 0) owned
+        WHERE _left IS NULL OR NOT id = ANY (_left) OR id = ANY (_extended) OR vt > clock_timestamp());
 END
 $$;
 
@@ -486,6 +485,7 @@ RETURNS TABLE (id bigint, read_ct integer, attempt integer) LANGUAGE plpgsql AS 
 #variable_conflict use_column
 DECLARE
     _base bigint;
+    _ctids tid[];
 BEGIN
     IF pgqrs_close(_ids) THEN
         _base := pgqrs_base(_ids);
@@ -497,12 +497,16 @@ BEGIN
           AND (SELECT _read_cts)[pgqrs_place(id, (SELECT _ids), _base)] IN (-1, read_ct)
         RETURNING id, read_ct, attempt;
     ELSE
+        -- Apart from the DELETE: its snapshot would not have the version of a row that was
+        -- waited for.
+        SELECT array_agg(ctid) INTO _ctids
+        FROM unnest(_ids, _workers, _read_cts) AS r (id, worker, read_ct), LATERAL (
+            SELECT ctid FROM pgqrs_live
+            WHERE queue_id = _queue_id AND id = r.id
+              AND nullif(worker, 0) = r.worker AND r.read_ct IN (-1, read_ct)
+            FOR UPDATE) owned;
         RETURN QUERY
-        DELETE FROM pgqrs_live
-        WHERE queue_id = _queue_id AND id = ANY (_ids)
-          AND nullif(worker, 0) = (SELECT _workers)[width_bucket(id, (SELECT _ids))]
-          AND (SELECT _read_cts)[width_bucket(id, (SELECT _ids))] IN (-1, read_ct)
-        RETURNING id, read_ct, attempt;
+        DELETE FROM pgqrs_live WHERE ctid = ANY (_ctids) RETURNING id, read_ct, attempt;
     END IF;
 END
 $$;
@@ -534,8 +538,10 @@ DECLARE
 BEGIN
     WITH body AS (
         DELETE FROM pgqrs_messages
-        WHERE queue_id = _queue_id AND id = ANY (ARRAY(
-            SELECT id FROM pgqrs_take_owned(_queue_id, _ids, _workers, _read_cts)))
+        WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM pgqrs_take_owned(_queue_id, _ids, _workers, _read_cts) t, LATERAL (
+                SELECT ctid FROM pgqrs_messages
+                WHERE queue_id = _queue_id AND id = t.id OFFSET 0) body))
         RETURNING id
     )
     SELECT array_agg(id) INTO _changed FROM body;

@@ -11,6 +11,8 @@ use crate::explained::{Explained, Plan, nodes, pages, thrown_away};
 use crate::pg::Pg;
 use crate::sql;
 
+const TABLES: &str = "pgqrs_queues, pgqrs_workers, pgqrs_messages, pgqrs_live, pgqrs_scheduled, pgqrs_done, pgqrs_dead";
+
 /// How many messages the tables get.
 const MANY: i64 = 100_000;
 
@@ -150,36 +152,54 @@ fn fill(client: &mut Client) {
 fn queue_without_autovacuum() -> (Pg, Client) {
     let pg = Pg::with_tasks();
     let mut client = pg.client();
-    for table in [
-        "queues",
-        "workers",
-        "messages",
-        "live",
-        "scheduled",
-        "done",
-        "dead",
-    ] {
-        let sql = format!("ALTER TABLE pgqrs_{table} SET (autovacuum_enabled = off)");
+    for table in TABLES.split(", ") {
+        let sql = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
         client.batch_execute(&sql).unwrap();
     }
     (pg, client)
+}
+
+/// More often than it takes the server to settle on a plan.
+fn settle_on_plans(session: &mut Explained) {
+    for _ in 0..7 {
+        calls(session, 0, |_, _| {});
+    }
 }
 
 #[test]
 fn plans_made_on_empty_tables_are_good_on_full_ones() {
     let (pg, mut client) = queue_without_autovacuum();
     let mut session = Explained::new(&pg);
-    // More often than it takes the server to settle on a plan.
-    for _ in 0..7 {
-        calls(&mut session, 0, |_, _| {});
-    }
+    settle_on_plans(&mut session);
     client
         .batch_execute("TRUNCATE pgqrs_messages, pgqrs_live, pgqrs_scheduled, pgqrs_done, pgqrs_dead RESTART IDENTITY")
         .unwrap();
     fill(&mut client);
     calls(&mut session, 1_000, check);
-    client.batch_execute("ANALYZE").unwrap();
+    client.batch_execute(&format!("ANALYZE {TABLES}")).unwrap();
     calls(&mut session, 1_000 + ROUND, check);
+}
+
+/// Empty is what the server believes of a table that it found empty, and it keeps the plans that
+/// it made then until it counts again. Where a queue was just told of, that is what happens.
+#[test]
+fn plans_made_on_tables_that_were_counted_empty_are_good_on_full_ones() {
+    let (pg, mut client) = queue_without_autovacuum();
+    client
+        .batch_execute(&format!("VACUUM ANALYZE {TABLES}"))
+        .unwrap();
+    let mut session = Explained::new(&pg);
+    settle_on_plans(&mut session);
+    // Not by TRUNCATE, after which the server would plan anew.
+    client
+        .batch_execute(
+            "DELETE FROM pgqrs_messages; DELETE FROM pgqrs_live; DELETE FROM pgqrs_scheduled;
+             DELETE FROM pgqrs_done; DELETE FROM pgqrs_dead;
+             SELECT setval(pg_get_serial_sequence('pgqrs_messages', 'id'), 1, false)",
+        )
+        .unwrap();
+    fill(&mut client);
+    calls(&mut session, 1_000, check);
 }
 
 #[test]
@@ -193,7 +213,7 @@ fn plans_on_tables_that_were_never_analyzed_are_good() {
 fn plans_on_analyzed_tables_are_good() {
     let (pg, mut client) = queue_without_autovacuum();
     fill(&mut client);
-    client.batch_execute("ANALYZE").unwrap();
+    client.batch_execute(&format!("ANALYZE {TABLES}")).unwrap();
     calls(&mut Explained::new(&pg), 1_000, check);
 }
 
@@ -203,7 +223,7 @@ fn plans_on_analyzed_tables_are_good() {
 fn plans_on_a_huge_table_are_good() {
     let (pg, mut client) = queue_without_autovacuum();
     fill(&mut client);
-    client.batch_execute("ANALYZE").unwrap();
+    client.batch_execute(&format!("ANALYZE {TABLES}")).unwrap();
     // As if each page held a thousand times as much.
     let sql = "UPDATE pg_class SET reltuples = reltuples * 1000
                WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)";
@@ -247,7 +267,7 @@ fn the_dequeue_walks_the_key_of_the_live_table() {
     fill(&mut client);
     check(&mut early, &all); // with the plans of the empty table
     check(&mut Explained::new(&pg), &all); // full, never analyzed
-    client.batch_execute("ANALYZE").unwrap();
+    client.batch_execute(&format!("ANALYZE {TABLES}")).unwrap();
     check(&mut Explained::new(&pg), &all);
 }
 
@@ -324,8 +344,8 @@ fn close_ids_are_read_as_one_range_and_others_one_by_one() {
     let archive = "SELECT pgqrs_archive(1, {ids}, {workers}, {cts})";
     let (cond, _) = scans(archive, 1, "pgqrs_live");
     assert!(cond.contains(">=") && cond.contains("<="), "{cond}");
-    let (cond, _) = scans(archive, 10, "pgqrs_live");
-    assert!(cond.contains("= ANY"), "{cond}");
+    let (cond, loops) = scans(archive, 10, "pgqrs_live");
+    assert!(!cond.contains(">=") && loops == 100, "{cond} × {loops}");
 
     let dequeue = "SELECT * FROM pgqrs_dequeue(1, 7, 100, '1 hour', {after}, false)";
     let (cond, loops) = scans(dequeue, 1, "pgqrs_messages");
