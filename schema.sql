@@ -599,7 +599,9 @@ $$;
 CREATE FUNCTION pgqrs_schema_version() RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT 1';
 
 -- The settings of the functions above. Consumers mostly start on an empty queue, and a
--- plan made for an empty table (read it all, sort) is fatal at a million rows:
+-- plan made for an empty table (read it all, sort) is fatal at a million rows. (For the same
+-- reason ids are looked up one by one or as a range: `id = ANY (...)` may become a filter on a
+-- walk over the whole key, which no setting prevents.)
 --
 --   enable_seqscan, enable_bitmapscan off: walk the key; enable_sort off: in its order
 --   plan_cache_mode force_generic_plan: plan once per session, whatever the arguments
