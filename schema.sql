@@ -15,7 +15,7 @@
 --   enqueue_delayed -> pgqrs_scheduled <- release, retry
 --
 -- Every key begins with queue_id. The tables must not be partitioned: rows that were just
--- locked are found again by ctid, which is unique in one table only. Those that take the load
+-- found are named by ctid, which is unique in one table only. Those that take the load
 -- have no foreign keys: a check per message costs more than all the rest of an enqueue. What
 -- keeps a queue from vanishing under its producers stands at pgqrs_enqueue_batch.
 
@@ -171,9 +171,9 @@ COMMENT ON VIEW pgqrs_queue_contents IS 'Every message that is not done, with it
 -- the end of this file): through a pooler, in a transaction of the caller's own, from psql
 -- and from triggers.
 --
--- Nothing here needs statistics, and no join is left for the planner to turn around: the
--- bodies are fetched by range or by LATERAL ... OFFSET 0, everything else names its rows
--- by key.
+-- Nothing here needs statistics, and no join is left for the planner to turn around: rows
+-- are named by a range of their key, or one by one by all of it, in a LATERAL that stays one
+-- (by its OFFSET 0, or its lock); and once found, by ctid.
 --
 -- Ids that lie close together, as those of most batches do, are read and settled as one
 -- range of the key: one descent into the index instead of one each. "Close" is four
@@ -181,7 +181,8 @@ COMMENT ON VIEW pgqrs_queue_contents IS 'Every message that is not done, with it
 --
 -- A receipt is (id, worker, read_ct). The functions that take receipts take them as three
 -- arrays, ids ascending and unique; a read_ct of -1 stands for "whichever, if it is this
--- worker's". They change only what the receipt still owns and answer with the ids of that.
+-- worker's". They change only what the receipt still owns and answer with the ids of that, in any
+-- order.
 --
 -- width_bucket(id, ids) finds the place of an id in a sorted array by bisection. The
 -- arrays stand in sub-selects, (SELECT _ids): a variable's array is in a form that
@@ -440,7 +441,7 @@ RETURNS bigint[] LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     _until timestamptz := statement_timestamp() + least(_by / 10, interval '10 s');
-    _left bigint[] := _ids;
+    _left bigint[]; -- who is to be tried: null at first is all, at the end nobody
     _ctids tid[];
     _free bigint[];
     _extended bigint[] := '{}';
@@ -452,7 +453,7 @@ BEGIN
             WHERE queue_id = _queue_id AND id = r.id
               AND nullif(worker, 0) = r.worker AND r.read_ct IN (-1, read_ct)
             FOR NO KEY UPDATE SKIP LOCKED) free
-        WHERE id = ANY (_left);
+        WHERE _left IS NULL OR id = ANY (_left);
         UPDATE pgqrs_live SET vt = greatest(vt, statement_timestamp() + _by)
         WHERE ctid = ANY (_ctids);
         _extended := _extended || _free;
@@ -497,7 +498,7 @@ BEGIN
           AND (SELECT _read_cts)[pgqrs_place(id, (SELECT _ids), _base)] IN (-1, read_ct)
         RETURNING id, read_ct, attempt;
     ELSE
-        -- Apart from the DELETE: its snapshot would not have the version of a row that was
+        -- Apart from the DELETE, whose snapshot would not have the version of a row that was
         -- waited for.
         SELECT array_agg(ctid) INTO _ctids
         FROM unnest(_ids, _workers, _read_cts) AS r (id, worker, read_ct), LATERAL (
@@ -600,7 +601,7 @@ CREATE FUNCTION pgqrs_schema_version() RETURNS integer LANGUAGE sql IMMUTABLE PA
 
 -- The settings of the functions above. Consumers mostly start on an empty queue, and a
 -- plan made for an empty table (read it all, sort) is fatal at a million rows. (For the same
--- reason ids are looked up one by one or as a range: `id = ANY (...)` may become a filter on a
+-- reason ids are looked up as a range or one by one: `id = ANY (...)` may become a filter on a
 -- walk over the whole key, which no setting prevents.)
 --
 --   enable_seqscan, enable_bitmapscan off: walk the key; enable_sort off: in its order

@@ -16,7 +16,8 @@ use crate::told::MINUTE;
 const LOCK_TIME: Duration = Duration::from_secs(3_600);
 const INNOCENT: u64 = 40;
 
-/// Nor can it get anything.
+/// The live process, which was the last to register, holds nothing, and there is nothing that it
+/// could get.
 const NOBODY_BUT_THE_DEAD_HAS_ANYTHING: &str = "
     SELECT NOT EXISTS (SELECT FROM pgqrs_scheduled)
        AND NOT EXISTS (SELECT FROM pgqrs_live

@@ -76,9 +76,11 @@ impl Scene {
         )
     }
 
-    /// How many can be leased: all but those that were extended.
-    fn ready(&self) -> usize {
-        self.consumer.dequeue_many(MESSAGES).unwrap().len()
+    /// Which can be leased by now: all but those that were extended.
+    fn not_extended(&self) -> Vec<usize> {
+        let again = self.consumer.dequeue_many(MESSAGES).unwrap();
+        let is_again = |at: &usize| again.iter().any(|one| one.id == self.held[*at].id);
+        (0..MESSAGES).filter(is_again).collect()
     }
 
     /// Extends the lease of the first message by two hours, as somebody else would.
@@ -149,7 +151,7 @@ fn a_lease_that_was_almost_taken_over_is_extended() {
     });
     assert_eq!(answers, [true, true]);
     scene.pg.advance(HOUR * 2);
-    assert_eq!(scene.ready(), MESSAGES - 2);
+    assert_eq!(scene.not_extended(), Vec::from_iter(2..MESSAGES));
 }
 
 /// The pool's renewal and the handler itself, say.
@@ -161,7 +163,7 @@ fn of_two_extensions_at_once_the_longer_holds() {
     });
     assert_eq!(answers, [true, true]);
     scene.pg.advance(HOUR * 3);
-    assert_eq!(scene.ready(), MESSAGES - 2);
+    assert_eq!(scene.not_extended(), Vec::from_iter(2..MESSAGES));
 }
 
 /// An abandoned transaction holds up nobody for ever: what is not taken over stays its owner's,
@@ -190,7 +192,8 @@ fn a_lock_that_stays_is_not_waited_for() {
     assert_eq!(extended.unwrap(), [false, true]);
     tx.rollback().unwrap();
     scene.pg.advance(HOUR + HOUR / 2);
-    assert_eq!(scene.ready(), MESSAGES - 1);
+    let others = (2..MESSAGES).collect::<Vec<_>>();
+    assert_eq!(scene.not_extended(), [vec![0], others].concat());
 }
 
 /// With ids next to each other, and far apart.
