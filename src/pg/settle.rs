@@ -44,6 +44,17 @@ impl<'a> Receipts<'a> {
         }
     }
 
+    /// Archives these, by one of the statements that only do that.
+    fn archive(
+        &self,
+        db: &mut impl Run,
+        statement: Statement,
+        queue_id: i64,
+    ) -> SqlResult<Vec<Row>> {
+        let args: [&(dyn ToSql + Sync); 4] = [&queue_id, &self.ids, &self.workers, &self.read_cts];
+        db.run(statement, &args)
+    }
+
     /// Archives these, and looks for messages: the rows are as the statement says.
     fn archive_and_dequeue(
         &self,
@@ -129,6 +140,20 @@ impl Plan {
         self.0.len()
     }
 
+    /// Has each group's receipts sent, and puts the answers together.
+    fn answers(
+        &self,
+        receipt: impl Fn(usize) -> Receipt,
+        mut send: impl FnMut(&Receipts<'_>) -> SqlResult<Vec<Row>>,
+    ) -> SqlResult<Vec<bool>> {
+        let mut answers = vec![false; self.0.iter().map(Vec::len).sum()];
+        for group in &self.0 {
+            let receipts = Receipts::new(group, &receipt);
+            receipts.note(&send(&receipts)?, 0, &mut answers)?;
+        }
+        Ok(answers)
+    }
+
     pub(super) fn extend(
         &self,
         db: &mut impl Run,
@@ -136,16 +161,11 @@ impl Plan {
         receipts: &[Receipt],
         by: i64,
     ) -> SqlResult<Vec<bool>> {
-        let mut answers = vec![false; receipts.len()];
-        for group in &self.0 {
-            let r = Receipts::new(group, |at| receipts[at]);
-            let rows = db.run(
-                Statement::ExtendVisibility,
-                &[&queue_id, &r.ids, &r.workers, &r.read_cts, &by],
-            )?;
-            r.note(&rows, 0, &mut answers)?;
-        }
-        Ok(answers)
+        let receipt = |at: usize| receipts[at];
+        self.answers(receipt, |r| {
+            let args: [&(dyn ToSql + Sync); 5] = [&queue_id, &r.ids, &r.workers, &r.read_cts, &by];
+            db.run(Statement::ExtendVisibility, &args)
+        })
     }
 
     /// Archives and looks for messages in one statement; for a plan of one.
@@ -178,13 +198,10 @@ impl Plan {
         look: Look,
         limit: i32,
     ) -> SqlResult<(Vec<bool>, Vec<Row>, Duration)> {
-        let mut answers = vec![false; receipts.len()];
-        for group in &self.0 {
-            let r = Receipts::new(group, |at| receipts[at]);
-            let args: [&(dyn ToSql + Sync); 4] =
-                [&dequeue.queue_id, &r.ids, &r.workers, &r.read_cts];
-            r.note(&db.run(Statement::Archive, &args)?, 0, &mut answers)?;
-        }
+        let receipt = |at: usize| receipts[at];
+        let answers = self.answers(receipt, |r| {
+            r.archive(db, Statement::Archive, dequeue.queue_id)
+        })?;
         // With nothing more to archive, and not `Dequeue`: that has its transaction commit
         // asynchronously.
         db.prepare(Statement::ArchiveAndDequeue)?;
@@ -209,17 +226,10 @@ impl Plan {
         queue_id: i64,
         settlements: &[Settlement],
     ) -> SqlResult<Vec<bool>> {
-        let mut answers = vec![false; settlements.len()];
-        for group in &self.0 {
-            let r = Receipts::new(group, |at| settlements[at].receipt);
-            let args: [&(dyn ToSql + Sync); 4] = [&queue_id, &r.ids, &r.workers, &r.read_cts];
-            r.note(
-                &db.run(Statement::ArchiveUnlessLocked, &args)?,
-                0,
-                &mut answers,
-            )?;
-        }
-        Ok(answers)
+        let receipt = |at: usize| settlements[at].receipt;
+        self.answers(receipt, |r| {
+            r.archive(db, Statement::ArchiveUnlessLocked, queue_id)
+        })
     }
 
     pub(super) fn settle(
@@ -228,15 +238,11 @@ impl Plan {
         queue_id: i64,
         settlements: &[Settlement],
     ) -> SqlResult<Vec<bool>> {
-        let mut answers = vec![false; settlements.len()];
-        for group in &self.0 {
-            let outcomes: Vec<&Outcome> =
-                group.iter().map(|at| &settlements[*at].outcome).collect();
-            let r = Receipts::new(group, |at| settlements[at].receipt);
-            let rows = settle(db, queue_id, &r, &outcomes)?;
-            r.note(&rows, 0, &mut answers)?;
-        }
-        Ok(answers)
+        let receipt = |at: usize| settlements[at].receipt;
+        self.answers(receipt, |r| {
+            let outcomes = r.positions.iter().map(|at| &settlements[*at].outcome);
+            settle(db, queue_id, r, &outcomes.collect::<Vec<_>>())
+        })
     }
 }
 
