@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use super::pool::Run;
 use super::sql::Statement;
 
-/// The whole schema, as `schema.sql` has it: what [`PgStore::install`] applies.
+/// The whole schema, as `schema.sql` has it: what [`install`](crate::Store::install) applies.
 pub const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// The version of the schema that this library works with.
@@ -21,20 +21,8 @@ enum Installed {
 }
 
 impl PgStore {
-    /// Puts the schema into the database: explicit, idempotent, and safe from many
-    /// processes at once.
-    ///
-    /// Creates the PostgreSQL schema that the builder names (default `public`) if it is not
-    /// there, and in it everything of `schema.sql`, in one transaction. Where this version
-    /// is installed already, it changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Schema`](ErrorKind::Schema) if a newer version is installed, or an older one that
-    /// this library has no way from; [`Unexpected`](ErrorKind::Unexpected) with what the
-    /// server says if it lets us not, for example without the right to create tables;
-    /// [`Unavailable`](ErrorKind::Unavailable) and [`FateUnknown`](ErrorKind::FateUnknown).
-    pub fn install(&self) -> Result<()> {
+    /// Does [`Store::install`](crate::Store::install).
+    pub(super) fn put_schema(&self) -> Result<()> {
         let doing = "install the schema";
         let found = self.call(doing, Repeat::Harmless, |db| {
             db.atomically(|db| {

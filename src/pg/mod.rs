@@ -47,7 +47,7 @@ const PURGE_PASSES: usize = 10;
 /// A store in PostgreSQL (14 or newer), over a pool of connections.
 ///
 /// Clones are handles to the same pool; use one store per database and process. The
-/// schema is put there by [`install`](Self::install), explicitly.
+/// schema is put there by [`install`](Store::install), explicitly.
 ///
 /// # Connections that die
 ///
@@ -154,6 +154,17 @@ impl fmt::Debug for PgStore {
 impl Store for PgStore {
     fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    /// Creates the PostgreSQL schema that the builder names (default `public`) if it is not
+    /// there, and in it everything of `schema.sql`, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`Unexpected`](ErrorKind::Unexpected), with what the server says, if it lets us not,
+    /// for example without the right to create tables; else those of the trait.
+    fn install(&self) -> Result<()> {
+        self.put_schema()
     }
 
     fn create_queue(&self, name: &str) -> Result<Queue> {

@@ -184,6 +184,7 @@ macro_rules! __conformance_cases {
                 a_queue_is_deleted_with_its_messages,
                 a_deleted_queue_is_unknown_to_those_who_used_it,
                 a_recreated_queue_is_another_one,
+                installing_again_changes_nothing,
             ];
             input: [
                 an_empty_queue_name_is_refused,

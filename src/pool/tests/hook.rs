@@ -25,6 +25,9 @@ impl<H: Hooks> Store for Hooked<H> {
     fn settings(&self) -> &Settings {
         self.0.settings()
     }
+    fn install(&self) -> Result<()> {
+        self.0.install()
+    }
     fn create_queue(&self, name: &str) -> Result<Queue> {
         self.0.create_queue(name)
     }

@@ -38,6 +38,7 @@ pub fn a_store_of_unknown_type_is_a_store(h: &impl Harness) {
 /// Calls every method of the trait through the handle.
 fn a_whole_life<S: Store + Clone>(store: S) {
     store.settings().check().unwrap();
+    store.install().unwrap();
     let queue = store.create_queue("life").unwrap();
     assert_eq!(store.queue("life").unwrap(), queue);
     assert_eq!(store.queues().unwrap().len(), 1);

@@ -224,3 +224,26 @@ pub fn a_recreated_queue_is_another_one(h: &impl Harness) {
     assert!(!new.consumer().archive(&message).unwrap());
     assert_eq!(ids(&new.drain()), ids(&sent));
 }
+
+/// Installing what is installed already changes nothing, however often and from however many
+/// threads and handles at once.
+pub fn installing_again_changes_nothing(h: &impl Harness) {
+    let tasks = tasks(h);
+    one_in_each_state(&tasks);
+    let before = tasks.counts();
+    assert_eq!(before.total(), 5);
+    tasks.store.install().unwrap();
+    tasks.store.install().unwrap();
+    assert_eq!(tasks.counts(), before);
+
+    let stores = [h.store(), h.store(), tasks.store.clone()];
+    on_threads(6, |number| stores[number % 3].install().unwrap());
+    assert_eq!(tasks.counts(), before);
+    let queues = [tasks.producer.queue().clone()];
+    for store in &stores {
+        assert_eq!(store.queues().unwrap(), queues);
+    }
+    let (ready, sent) = (tasks.drain(), ids(&tasks.put(2)));
+    assert_eq!(ready.len(), 1);
+    assert_eq!(ids(&tasks.drain()), sent);
+}

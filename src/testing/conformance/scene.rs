@@ -192,6 +192,9 @@ impl<S: Store> Store for Watched<S> {
     fn settings(&self) -> &Settings {
         self.store.settings()
     }
+    fn install(&self) -> Result<()> {
+        self.store.install()
+    }
     fn create_queue(&self, name: &str) -> Result<Queue> {
         self.store.create_queue(name)
     }
