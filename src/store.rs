@@ -5,7 +5,7 @@ mod forward;
 use std::fmt;
 use std::time::Duration;
 
-use crate::bell::Bell;
+use crate::bell::{Bell, Hung};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, NewMessage, Receipt, Settlement};
 use crate::queue::{Counts, IfNotEmpty, Queue, State};
@@ -243,6 +243,15 @@ pub trait Wakeups: fmt::Debug + Send + Sync {
     /// Says that the consumer of this queue is busy: nobody needs to wake it until it says
     /// otherwise.
     fn disarm(&self, queue_id: i64);
+}
+
+/// Bells that hang ring for everything, whether anybody is asleep or not.
+impl Wakeups for Hung {
+    fn arm(&self, _: i64) -> bool {
+        true
+    }
+
+    fn disarm(&self, _: i64) {}
 }
 
 /// A store that can also work inside a transaction which the caller owns, of type `Tx`.

@@ -6,7 +6,6 @@ mod fault;
 mod shelf;
 mod tx;
 mod view;
-mod wake;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +14,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::bell::Bell;
+use crate::bell::{Bell, Ringing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
 use crate::queue::{Counts, IfNotEmpty, Queue, State};
@@ -25,7 +24,6 @@ use crate::store::{Dequeue, Store, Wakeups};
 
 use self::fault::{Faults, answer};
 use self::shelf::Shelf;
-use self::wake::Ringing;
 
 pub use self::builder::MockStoreBuilder;
 pub use self::fault::Call;
@@ -403,8 +401,9 @@ impl Store for MockStore {
         answer(fault, inner.settle(queue_id, settlements)?)
     }
 
+    /// Everything that can make a message ready rings.
     fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
-        Some(Box::new(self.ringing(bells)))
+        Some(Box::new(self.lock().ringing.hang_up(bells)))
     }
 }
 
