@@ -134,6 +134,8 @@ mod queue;
 mod retry;
 mod settings;
 mod span;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod stop;
 mod store;
 #[cfg(any(test, feature = "testing"))]
@@ -155,12 +157,18 @@ pub use crate::queue::{Counts, IfNotEmpty, Queue, State};
 pub use crate::retry::RetryPolicy;
 pub use crate::settings::Settings;
 pub use crate::span::{MAX_SPAN, span_micros};
+#[cfg(feature = "sqlite")]
+pub use crate::sqlite::{
+    Durability, SQLITE_SCHEMA, SQLITE_SCHEMA_VERSION, SqliteStore, SqliteStoreBuilder,
+};
 pub use crate::stop::StopHandle;
 pub use crate::store::{Dequeue, Store, Transactional, Wakeups};
 
 // The crates whose types stand in signatures, in the versions that fit.
 #[cfg(feature = "postgres")]
 pub use postgres;
+#[cfg(feature = "sqlite")]
+pub use rusqlite;
 pub use serde_json;
 pub use time;
 

@@ -14,6 +14,7 @@ const ABOVE: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("mock", &["store"]),
     ("pg", &["store"]),
+    ("sqlite", &["store"]),
     ("producer", &["store"]),
     ("consumer", &["store"]),
     ("event", &[]),
@@ -24,8 +25,9 @@ const ABOVE: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("postgres::", &["pg"]),
     ("r2d2", &["pg"]),
+    ("rusqlite", &["sqlite"]),
     ("humantime", &["pg"]),
-    ("crossbeam", &["stop", "bell", "pool", "pg"]),
+    ("crossbeam", &["stop", "bell", "pool", "pg", "sqlite"]),
 ];
 
 fn may_use(owner: &str, used: &str) -> bool {

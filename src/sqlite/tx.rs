@@ -1,0 +1,65 @@
+//! Work inside the caller's own transaction.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::enqueue::enqueue;
+use super::settle::settle;
+use super::writer::apart;
+use super::{SqliteStore, fault::Work};
+use crate::error::Result;
+use crate::message::{Message, NewMessage, Settlement};
+use crate::store::Transactional;
+
+impl SqliteStore {
+    fn in_theirs<T>(
+        &self,
+        db: &Connection,
+        doing: &str,
+        work: impl FnOnce(&Connection) -> Work<T>,
+    ) -> Result<T> {
+        apart(db, work).map_err(|fault| fault.error(doing, "the caller's transaction"))
+    }
+}
+
+/// With whatever dereferences to a `rusqlite::Connection` to the same file: a `Transaction`, a
+/// `Savepoint`, a `&Connection`, one out of a pool.
+///
+/// Let the transaction be an immediate one (`TransactionBehavior::Immediate`), or a deferred one
+/// that has read nothing before: SQLite refuses to let one write that has read what others have
+/// changed since ([`Unavailable`](crate::ErrorKind::Unavailable)). While it is open, nobody else can write to the
+/// file, not even another call of this store: make it short.
+///
+/// Each call is done wholly or not at all, whatever becomes of the rest; on a connection in no
+/// transaction it is one of its own.
+impl<C: Deref<Target = Connection>> Transactional<C> for SqliteStore {
+    fn enqueue_in(
+        &self,
+        tx: &mut C,
+        queue_id: i64,
+        messages: Vec<NewMessage>,
+        delay: Option<Duration>,
+    ) -> Result<Vec<Message>> {
+        let texts = NewMessage::encode_all(&messages, self.inner.settings.payload_limit)?;
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stored = self.in_theirs(tx, "enqueue messages", |db| {
+            enqueue(db, queue_id, &texts, delay)
+        })?;
+        Ok(stored.messages(queue_id, messages))
+    }
+
+    fn settle_in(
+        &self,
+        tx: &mut C,
+        queue_id: i64,
+        settlements: &[Settlement],
+    ) -> Result<Vec<bool>> {
+        self.in_theirs(tx, "settle messages", |db| {
+            settle(db, queue_id, settlements)
+        })
+    }
+}
