@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use self::support::load::{payloads, wal_position};
+use self::support::load::payloads;
+use self::support::wal::wal_position;
 use lexopt::prelude::*;
 use pgqrs::{Consumer, PgStore, Producer, Store};
 use postgres::{Client, NoTls};

@@ -21,7 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use self::support::load::{payloads, wal_position};
+use self::support::load::payloads;
+use self::support::wal::wal_position;
 use lexopt::prelude::*;
 use pgqrs::{
     Context, Delivery, Events, Message, PgStore, Producer, Report, Store, WorkerPool,

@@ -1,6 +1,5 @@
-//! What the load drivers have in common.
+//! What the load drivers put into their queues.
 
-use postgres::Client;
 use serde_json::{Value, json};
 
 /// `count` payloads of so many bytes as JSON text, `{"p":"…"}`: random letters and digits,
@@ -13,10 +12,4 @@ pub fn payloads(count: usize, bytes: usize) -> Vec<Value> {
         json!({ "p": text })
     };
     (0..count).map(payload).collect()
-}
-
-/// How many bytes of write-ahead log the server has written.
-pub fn wal_position(monitor: &mut Client) -> Result<i64, postgres::Error> {
-    let sql = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint";
-    monitor.query_one(sql, &[])?.try_get(0)
 }

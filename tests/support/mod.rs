@@ -30,6 +30,7 @@ mod port;
 mod processes;
 mod schema;
 mod wait;
+pub mod wal;
 mod watchdog;
 
 use std::sync::OnceLock;

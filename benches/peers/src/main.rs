@@ -6,6 +6,7 @@ mod bench;
 mod drive;
 mod goals;
 mod load;
+mod loops;
 mod moments;
 mod queues;
 mod report;

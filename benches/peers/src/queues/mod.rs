@@ -12,10 +12,10 @@ mod pool;
 
 use std::sync::Arc;
 
-use self::pgqrs::Calls;
 use crate::Result;
 use crate::drive::{Done, Drain, Enqueue};
 use crate::load::Load;
+use crate::loops::Calls;
 use crate::moments::Moments;
 use crate::server::Database;
 

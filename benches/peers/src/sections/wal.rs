@@ -7,7 +7,7 @@ use crate::bench::Bench;
 use crate::drive::{Drain, Enqueue};
 use crate::load::Load;
 use crate::results::{Cell, Figure, Unit};
-use crate::support::load::wal_position;
+use crate::support::wal::wal_position;
 
 const CONSUMERS: usize = 2;
 /// Where there are batches.
