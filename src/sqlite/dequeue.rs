@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::clock::{after, date, now};
 use super::fault::Work;
+use super::settle::are_close;
 use super::{sql, unknown_queue};
 use crate::message::{Message, Receipt};
 use crate::store::Dequeue;
@@ -179,18 +180,32 @@ fn look(db: &Connection, queue_id: i64, front: Front, limit: usize, now: i64) ->
     Ok(found)
 }
 
+/// Reads the bodies: of neighbours at one go.
 fn read_bodies(db: &Connection, rows: &mut [Row]) -> Work<()> {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return Ok(());
+    };
+    let is_ascending = rows.is_sorted_by_key(|row| row.id);
+    if is_ascending && are_close(first.id, last.id, rows.len()) {
+        let mut bodies = db.prepare_cached(sql::BODIES)?;
+        let mut found = bodies.query([first.id, last.id])?;
+        let mut rows = rows.iter_mut().peekable();
+        while let Some(body) = found.next()? {
+            let id: i64 = body.get(0)?;
+            // A body may be missing only if somebody has deleted it by hand.
+            while rows.next_if(|row| row.id < id).is_some() {}
+            if let Some(row) = rows.next_if(|row| row.id == id) {
+                row.read_body(body, 1)?;
+            }
+        }
+        return Ok(());
+    }
     let mut body = db.prepare_cached(sql::BODY)?;
     for row in rows {
         let mut found = body.query([row.id])?;
-        let Some(found) = found.next()? else {
-            continue; // somebody deleted it by hand: it is given up as unreadable
-        };
-        row.enqueued_at = found.get(0)?;
-        row.payload = match found.get_ref(1)? {
-            ValueRef::Text(text) => text.to_vec(),
-            _ => Vec::new(),
-        };
+        if let Some(body) = found.next()? {
+            row.read_body(body, 0)?;
+        }
     }
     Ok(())
 }
@@ -206,6 +221,15 @@ impl Row {
             enqueued_at: 0,
             payload: Vec::new(),
         }
+    }
+
+    /// Reads the body, whose columns begin at `column`. What is no text is given up as unreadable.
+    fn read_body(&mut self, body: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<()> {
+        self.enqueued_at = body.get(column)?;
+        if let ValueRef::Text(text) = body.get_ref(column + 1)? {
+            self.payload = text.to_vec();
+        }
+        Ok(())
     }
 }
 

@@ -29,12 +29,14 @@ pub(super) enum Flush {
     No,
 }
 
+/// What a call does. It leaves its answer with the caller, and says here only what went wrong.
+type Task = Box<dyn FnOnce(&Connection) -> Work<()> + Send>;
+
 /// A call's work, and whoever waits for its end.
 pub(super) struct Job {
-    /// Leaves its answer with the caller; says here only what went wrong.
-    pub(super) work: Box<dyn FnOnce(&Connection) -> Work<()> + Send>,
+    work: Task,
     /// What is to be said of it: "archive messages".
-    pub(super) doing: &'static str,
+    doing: &'static str,
     pub(super) flush: Flush,
     caller: Sender<Call>,
 }
@@ -52,7 +54,7 @@ impl Job {
     }
 
     /// Takes the work out, and leaves the means to answer.
-    pub(super) fn split(self) -> (impl FnOnce(&Connection) -> Work<()>, Waiting) {
+    pub(super) fn split(self) -> (Task, Waiting) {
         let waiting = Waiting {
             doing: self.doing,
             caller: self.caller,

@@ -141,6 +141,9 @@ statements! {
 
     BODY = "SELECT enqueued_at, payload FROM pgqrs_messages WHERE id = ?1";
 
+    /// from id, to id
+    BODIES = "SELECT id, enqueued_at, payload FROM pgqrs_messages WHERE id BETWEEN ?1 AND ?2";
+
     DELETE_BODY = "DELETE FROM pgqrs_messages WHERE id = ?1";
 
     /// queue, id, worker, read_ct or -1 for any, until: a delivery is its owner's only.
@@ -148,11 +151,27 @@ statements! {
         UPDATE pgqrs_live SET vt = max(vt, ?5)
         WHERE queue_id = ?1 AND id = ?2 AND worker = ?3 AND ?4 IN (-1, read_ct)";
 
-    /// The same, to take it out.
-    TAKE_OWNED = "
-        DELETE FROM pgqrs_live
-        WHERE queue_id = ?1 AND id = ?2 AND worker = ?3 AND ?4 IN (-1, read_ct)
-        RETURNING read_ct, attempt";
+    /// The same, to look whether it is. (`RETURNING` of a DELETE would make a table for its one
+    /// row each time, which takes longer than both statements.)
+    OWNED = "
+        SELECT read_ct, attempt FROM pgqrs_live
+        WHERE queue_id = ?1 AND id = ?2 AND worker = ?3 AND ?4 IN (-1, read_ct)";
+
+    TAKE = "DELETE FROM pgqrs_live WHERE queue_id = ?1 AND id = ?2";
+
+    /// queue, from id, to id
+    HELD = "
+        SELECT id, worker, read_ct FROM pgqrs_live
+        WHERE queue_id = ?1 AND id BETWEEN ?2 AND ?3
+        ORDER BY id";
+
+    /// queue, from id, to id, now
+    ARCHIVE_STRETCH = "
+        INSERT INTO pgqrs_done (queue_id, id, archived_at, read_ct, attempt)
+        SELECT queue_id, id, ?4, read_ct, attempt FROM pgqrs_live
+        WHERE queue_id = ?1 AND id BETWEEN ?2 AND ?3";
+
+    TAKE_STRETCH = "DELETE FROM pgqrs_live WHERE queue_id = ?1 AND id BETWEEN ?2 AND ?3";
 }
 
 // What is not prepared: transactions, and what is asked of a database before it is known to be

@@ -82,7 +82,7 @@ impl Writer {
                 return jobs.collect();
             }
         }
-        let committed = self.db.execute_batch(sql::COMMIT);
+        let committed = self.run(sql::COMMIT);
         for waiting in done {
             let result = match &committed {
                 Ok(()) => Ok(()),
@@ -128,7 +128,7 @@ impl Writer {
         }
         let mut pause = FIRST_PAUSE;
         loop {
-            let begun = self.db.execute_batch(sql::BEGIN);
+            let begun = self.run(sql::BEGIN);
             match begun {
                 Err(error) if fault::is_busy(&error) && began.elapsed() < self.busy_timeout => {}
                 Err(error) if fault::is_busy(&error) => {
@@ -147,6 +147,10 @@ impl Writer {
             thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    fn run(&self, text: &str) -> rusqlite::Result<()> {
+        self.db.prepare_cached(text)?.execute([]).map(drop)
     }
 
     fn roll_back(&self) {
