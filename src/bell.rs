@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
+
+use crate::stop::StopHandle;
 
 /// What a [`Store`](crate::Store) rings when messages of a queue may have become ready.
 ///
@@ -54,6 +57,16 @@ impl Bells {
     pub(crate) fn woken(&self) -> &Receiver<()> {
         &self.woken
     }
+
+    /// Waits until one rings or was rung since the last wait, or for the stop, but at most
+    /// this long.
+    pub(crate) fn wait(&self, stop: &StopHandle, at_most: Duration) {
+        select_biased! {
+            recv(stop.stopped()) -> _ => {}
+            recv(self.woken) -> _ => {}
+            default(at_most) => {}
+        }
+    }
 }
 
 /// The bells that consumers have hung up in a store of this process.
@@ -85,6 +98,12 @@ impl Ringing {
             ringing: self.clone(),
             number,
         }
+    }
+
+    /// Whether none hangs.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().bells.is_empty()
     }
 
     /// A message of this queue may have become ready.

@@ -206,6 +206,13 @@ pub trait Store: fmt::Debug + Send + Sync {
         drop(bells);
         None
     }
+
+    /// Whether there are [`wakeups`](Self::wakeups), and cost so little (no connection, no
+    /// thread of each one's own) that every waiting [`Consumer`](crate::Consumer) may have some;
+    /// else only pools do.
+    fn wakes_consumers(&self) -> bool {
+        false
+    }
 }
 
 /// What [`Store::archive_and_dequeue`] does unless a store knows better.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Consumer;
+use super::wait::Wait;
 use crate::error::Result;
 use crate::message::Message;
 use crate::store::Store;
@@ -17,6 +18,7 @@ pub struct Messages<'a, S: Store> {
     /// When the leases of `ahead` may run out, by this machine's clock, counted from before
     /// they began; `None`: not in this clock's time.
     leased_until: Option<Instant>,
+    wait: Wait,
     failed: bool,
 }
 
@@ -26,6 +28,7 @@ impl<'a, S: Store> Messages<'a, S> {
             consumer,
             ahead: VecDeque::new(),
             leased_until: None,
+            wait: Wait::default(),
             failed: false,
         }
     }
@@ -36,8 +39,9 @@ impl<'a, S: Store> Messages<'a, S> {
         while self.ahead.is_empty() && !self.consumer.stop.is_stopped() {
             self.leased_until = Instant::now().checked_add(settings.lock_time);
             self.ahead = self.consumer.dequeue()?.into();
-            if self.ahead.is_empty() {
-                self.consumer.stop.wait_timeout(self.consumer.pause());
+            match self.ahead.is_empty() {
+                true => self.wait.for_messages(self.consumer, self.consumer.pause()),
+                false => self.wait.found(self.consumer),
             }
         }
         Ok(())
@@ -61,6 +65,7 @@ impl<S: Store> Iterator for Messages<'_, S> {
             self.give_back();
         }
         if self.failed {
+            // No bell cuts this one short: what rings may be what fails.
             self.consumer.stop.wait_timeout(self.consumer.pause());
             self.failed = false;
         }

@@ -3,6 +3,7 @@
 mod builder;
 mod iter;
 mod settle;
+mod wait;
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,8 @@ use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::stop::StopHandle;
 use crate::store::{Dequeue, Store};
+
+use self::wait::Wait;
 
 pub use self::builder::ConsumerBuilder;
 pub use self::iter::Messages;
@@ -128,8 +131,10 @@ impl<S: Store> Consumer<S> {
     /// Leases up to `limit` messages as soon as there is one, and waits for that up to
     /// `wait`; an empty answer if none came, or on [`stop`](Self::stop).
     ///
-    /// It looks again every `poll_interval`, with jitter. The wait is by this machine's
-    /// clock, also on a [`MockStore`](crate::MockStore).
+    /// It looks again every `poll_interval`, with jitter, and where the store
+    /// [wakes consumers](Store::wakes_consumers) also as soon as it rings: a
+    /// [`MockStore`](crate::MockStore) and a `SqliteStore` do, a `PgStore` does not. The wait is
+    /// by this machine's clock, also on a `MockStore`.
     ///
     /// # Errors
     ///
@@ -137,6 +142,7 @@ impl<S: Store> Consumer<S> {
     pub fn poll(&self, limit: usize, wait: Duration) -> Result<Vec<Message>> {
         // A deadline beyond what the clock can tell is none.
         let deadline = Instant::now().checked_add(wait);
+        let mut wait = Wait::default();
         loop {
             if self.stop.is_stopped() {
                 return Ok(Vec::new());
@@ -147,13 +153,12 @@ impl<S: Store> Consumer<S> {
                 return Ok(messages);
             }
             let pause = self.pause();
-            self.stop
-                .wait_timeout(left.map_or(pause, |left| left.min(pause)));
+            wait.for_messages(self, left.map_or(pause, |left| left.min(pause)));
         }
     }
 
-    /// Returns an endless iterator over messages: it waits for them, fetches a batch at a
-    /// time, and ends on [`stop`](Self::stop).
+    /// Returns an endless iterator over messages: it waits for them as [`poll`](Self::poll)
+    /// does, fetches a batch at a time, and ends on [`stop`](Self::stop).
     ///
     /// Each message is the caller's to settle. What was fetched ahead and not handed out is
     /// released, without charging an attempt, when the iterator stops or is dropped; the

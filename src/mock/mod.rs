@@ -405,6 +405,10 @@ impl Store for MockStore {
     fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
         Some(Box::new(self.lock().ringing.hang_up(bells)))
     }
+
+    fn wakes_consumers(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod clock;
 mod fault;
 mod tx;
 mod view;
+mod wait;
 
 use super::*;
 use crate::testing::{End, Harness, TransactionalHarness};

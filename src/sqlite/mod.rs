@@ -363,6 +363,10 @@ impl Store for SqliteStore {
     fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
         self.inner.watch.hang_up(bells)
     }
+
+    fn wakes_consumers(&self) -> bool {
+        true
+    }
 }
 
 fn unknown_queue(queue_id: i64) -> Error {

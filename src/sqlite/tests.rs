@@ -2,6 +2,7 @@
 //! the modules below.
 
 mod plans;
+mod wait;
 
 use std::path::PathBuf;
 

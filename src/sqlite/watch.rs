@@ -109,6 +109,12 @@ impl Watch {
         self.shared.ringing.ring(queue_id);
     }
 
+    /// Whether the thread has something to look for.
+    #[cfg(test)]
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.shared.lock().waiting.is_empty()
+    }
+
     /// Everything may have become ready.
     #[cfg(test)]
     pub(super) fn ring_all(&self) {

@@ -73,6 +73,9 @@ macro_rules! forward {
             fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
                 (**self).wakeups(bells)
             }
+            fn wakes_consumers(&self) -> bool {
+                (**self).wakes_consumers()
+            }
         }
 
         #[deny(clippy::missing_trait_methods)]

@@ -14,6 +14,9 @@ pub(super) trait Hooks: std::fmt::Debug + Send + Sync {
     fn settling(&self) {}
     fn settled(&self) {}
     fn asked_for_wakeups(&self) {}
+    fn wakes_consumers(&self) -> bool {
+        true
+    }
 }
 
 /// A [`MockStore`] with hooks.
@@ -89,6 +92,9 @@ impl<H: Hooks> Store for Hooked<H> {
     fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
         self.1.asked_for_wakeups();
         self.0.wakeups(bells)
+    }
+    fn wakes_consumers(&self) -> bool {
+        self.1.wakes_consumers()
     }
 }
 

@@ -144,6 +144,31 @@ fn a_pool_that_is_to_poll_does_not_ask_to_be_woken() {
     assert_eq!(noted.recv_timeout(MINUTE).unwrap(), "asleep, woken: false");
 }
 
+/// As the one of PostgreSQL: a connection for each who is woken.
+#[derive(Debug)]
+struct WakesPoolsOnly;
+
+impl Hooks for WakesPoolsOnly {
+    fn asked_for_wakeups(&self) {
+        panic!("a consumer asked for what is dear");
+    }
+    fn wakes_consumers(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_bare_consumer_polls_where_being_woken_is_dear() {
+    let (store, producer) = tasks();
+    let hooked = Hooked(store, Arc::new(WakesPoolsOnly));
+    let consumer = Consumer::builder(hooked, "tasks").poll_interval(Duration::from_millis(1));
+    let consumer = consumer.build().unwrap();
+    let looks = Duration::from_millis(5);
+    assert_eq!(consumer.poll(1, looks).unwrap(), []);
+    producer.enqueue("work").unwrap();
+    assert_eq!(consumer.poll(1, HOUR).unwrap().len(), 1);
+}
+
 #[test]
 fn a_pool_says_whether_it_will_be_woken() {
     let (store, _producer) = tasks();

@@ -1,10 +1,12 @@
 //! `iter`, which waits and fetches ahead.
 
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
 use super::scene::*;
 use crate::testing::Harness;
+use crate::testing::in_time::begin;
 use crate::{Consumer, Counts, ErrorKind, IfNotEmpty, Message, Store};
 
 /// How often a waiting consumer of these cases looks.
@@ -58,19 +60,26 @@ pub fn iter_goes_on_while_messages_are_settled(h: &impl Harness) {
     );
 }
 
-/// It waits for messages that come later.
+/// It waits for messages that come later, as often as there are none.
 pub fn iter_waits_for_messages(h: &impl Harness) {
     let tasks = tasks(h);
     let (watched, looks) = Watched::new(tasks.store.clone());
-    let consumer = Consumer::builder(watched, "tasks").poll_interval(OFTEN);
+    let consumer = Consumer::builder(watched, "tasks").poll_interval(until_woken(&tasks.store));
     let consumer = consumer.build().unwrap();
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| consumer.iter().next());
-        assert_eq!(looks.recv(), Ok(0)); // it looked in vain: now it waits
-        let sent = tasks.producer.enqueue("late").unwrap();
-        let got = waiting.join().unwrap().unwrap().unwrap();
-        assert_eq!(got.id, sent.id);
+    let (got, found) = channel();
+    let waiting = begin(move || {
+        for message in consumer.iter().take(3) {
+            got.send(message.unwrap().id).unwrap();
+        }
     });
+    for number in 0..3 {
+        asleep(&looks);
+        let sent = tasks.producer.enqueue(&number).unwrap();
+        assert_eq!(found.recv_timeout(MINUTE), Ok(sent.id));
+        // It may have looked in vain several times before.
+        while looks.recv_timeout(MINUTE).unwrap() == 0 {}
+    }
+    waiting.end();
 }
 
 /// A stop ends it while it waits.

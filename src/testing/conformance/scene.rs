@@ -172,6 +172,21 @@ pub(super) fn on_threads<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync
     })
 }
 
+/// The poll interval of a consumer that is to be woken, if the store does that: then nothing
+/// else ends its wait in time.
+pub(super) fn until_woken(store: &impl Store) -> Duration {
+    match store.wakes_consumers() {
+        true => HOUR,
+        false => Duration::from_millis(1),
+    }
+}
+
+/// Waits until a consumer has looked in vain: from then on it waits.
+#[track_caller]
+pub(super) fn asleep(looks: &Receiver<usize>) {
+    assert_eq!(looks.recv_timeout(MINUTE), Ok(0));
+}
+
 /// A handle that reports every dequeue, so that a case can know that a consumer waits.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
@@ -252,5 +267,8 @@ impl<S: Store> Store for Watched<S> {
     }
     fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
         self.store.wakeups(bells)
+    }
+    fn wakes_consumers(&self) -> bool {
+        self.store.wakes_consumers()
     }
 }

@@ -1,8 +1,9 @@
 //! `poll`, which waits for messages.
 //!
-//! Where a case waits for an hour, a defect makes it hang: better than a test that fails on
-//! a slow machine.
+//! Where a case waits for an hour, a defect makes it hang, or fail after a minute: better
+//! than a test that fails on a slow machine.
 
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
@@ -10,10 +11,24 @@ use serde_json::json;
 
 use super::scene::*;
 use crate::testing::Harness;
-use crate::{Consumer, Counts};
+use crate::testing::in_time::{Begun, begin};
+use crate::{Consumer, Counts, Message, Result, Store};
 
 /// How often a waiting consumer of these cases looks.
 const OFTEN: Duration = Duration::from_millis(1);
+
+/// A consumer that polls for one message, and where it tells of its looks.
+fn waiting<S: Store + Clone + 'static>(
+    tasks: &Tasks<S>,
+    poll_interval: Duration,
+) -> (Begun<Result<Vec<Message>>>, Receiver<usize>) {
+    let (watched, looks) = Watched::new(tasks.store.clone());
+    let consumer = Consumer::builder(watched, &tasks.name)
+        .lock_time(HOUR)
+        .poll_interval(poll_interval);
+    let consumer = consumer.build().unwrap();
+    (begin(move || consumer.poll(1, HOUR)), looks)
+}
 
 /// What is there is returned at once, without a pause.
 pub fn poll_returns_at_once_what_is_there(h: &impl Harness) {
@@ -71,16 +86,61 @@ pub fn poll_gives_up_when_the_wait_is_over(h: &impl Harness) {
 /// A message that is enqueued meanwhile ends the wait.
 pub fn poll_is_woken_by_a_message(h: &impl Harness) {
     let tasks = tasks(h);
-    let (watched, looks) = Watched::new(tasks.store.clone());
-    let consumer = Consumer::builder(watched, "tasks").poll_interval(OFTEN);
-    let consumer = consumer.build().unwrap();
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| consumer.poll(10, HOUR));
-        assert_eq!(looks.recv(), Ok(0)); // it looked in vain: now it waits
-        tasks.producer.enqueue("late").unwrap();
-        let got = waiting.join().unwrap().unwrap();
-        assert_eq!(only(got).payload, json!("late"));
-    });
+    let (waiting, looks) = waiting(&tasks, until_woken(&tasks.store));
+    asleep(&looks);
+    tasks.producer.enqueue("late").unwrap();
+    assert_eq!(only(waiting.end().unwrap()).payload, json!("late"));
+}
+
+/// So does one that another consumer gives back.
+pub fn poll_is_woken_by_a_release(h: &impl Harness) {
+    let tasks = tasks(h);
+    tasks.put(1);
+    let other = tasks.consumer();
+    let held = tasks.lease_one(&other);
+    let (waiting, looks) = waiting(&tasks, until_woken(&tasks.store));
+    asleep(&looks);
+    assert!(other.release(&held, Duration::ZERO).unwrap());
+    let got = only(waiting.end().unwrap());
+    assert_eq!((got.id, reads(&got)), (held.id, (2, 1)));
+}
+
+/// What comes due meanwhile is found. The time may have been moved behind the store's back, so
+/// it is asked often.
+pub fn poll_finds_what_comes_due(h: &impl Harness) {
+    let tasks = tasks(h);
+    let sent = tasks.producer.enqueue_delayed("later", HOUR).unwrap();
+    let (waiting, looks) = waiting(&tasks, OFTEN);
+    asleep(&looks);
+    h.advance(HOUR);
+    assert_eq!(ids(&waiting.end().unwrap()), [sent.id]);
+}
+
+/// So is what another consumer lost.
+pub fn poll_finds_a_lease_that_ran_out(h: &impl Harness) {
+    let tasks = tasks(h);
+    tasks.put(1);
+    let held = tasks.lease_one(&tasks.consumer());
+    let (waiting, looks) = waiting(&tasks, OFTEN);
+    asleep(&looks);
+    h.advance(HOUR);
+    let got = only(waiting.end().unwrap());
+    assert_eq!((got.id, reads(&got)), (held.id, (2, 2)));
+}
+
+/// Several who wait get a message each.
+pub fn each_of_several_waits_gets_a_message(h: &impl Harness) {
+    let tasks = tasks(h);
+    let pause = until_woken(&tasks.store);
+    let all: Vec<_> = (0..3).map(|_| waiting(&tasks, pause)).collect();
+    all.iter().for_each(|(_, looks)| asleep(looks));
+    let sent = ids(&tasks.put(3));
+    let mut got: Vec<_> = all
+        .into_iter()
+        .map(|(waiting, _)| only(waiting.end().unwrap()).id)
+        .collect();
+    got.sort_unstable();
+    assert_eq!(got, sent);
 }
 
 /// A stop ends the wait, however long it is, and the pause in it as well.
