@@ -13,7 +13,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pgqrs::{Consumer, MockStore, PgStore, Producer, Store};
+use pgqrs::{Consumer, MockStore, PgStore, Producer, SqliteStore, Store};
 use serde_json::json;
 
 const BATCHES: [usize; 4] = [1, 10, 100, 1_000];
@@ -102,5 +102,15 @@ fn postgres(criterion: &mut Criterion) {
     bench(criterion, "PgStore in one call", &store, one_call);
 }
 
-criterion_group!(benches, mock, postgres);
+fn sqlite(criterion: &mut Criterion) {
+    // Not where temporary files are, which may be in memory: a flush is to be one.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let store = SqliteStore::open(directory.path().join("queue.db")).unwrap();
+    bench(criterion, "SqliteStore", &store, two_calls);
+    bench(criterion, "SqliteStore in one call", &store, one_call);
+    let memory = SqliteStore::in_memory().unwrap();
+    bench(criterion, "SqliteStore in memory", &memory, two_calls);
+}
+
+criterion_group!(benches, mock, sqlite, postgres);
 criterion_main!(benches);

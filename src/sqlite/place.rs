@@ -102,6 +102,8 @@ impl Place {
         let db = self.connect_with(OpenFlags::SQLITE_OPEN_CREATE)?;
         let opened = contents(&db).and_then(|contents| {
             db.execute_batch(sql::ON_OPEN)?;
+            // From here on we wait ourselves: SQLite looks ever more seldom.
+            db.busy_timeout(Duration::ZERO)?;
             Ok((contents, db.is_readonly("main")?))
         });
         let (contents, is_readonly) =

@@ -197,10 +197,11 @@ pub(super) const DATA_VERSION: &str = "PRAGMA data_version";
 /// Answers with the mode that it is in then.
 pub(super) const WAL: &str = "PRAGMA journal_mode = WAL";
 
-/// Settings of a connection. A flush reaches the disk itself also on macOS; the log is copied back
+/// Settings of the connection that writes. A flush reaches the disk itself also on macOS; the log is copied back
 /// every 16 MiB, by when most pages in it were written several times; and is not left larger
 /// than four times that.
 pub(super) const ON_OPEN: &str = "
+    PRAGMA synchronous = NORMAL;
     PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON;
     PRAGMA wal_autocheckpoint = 4096;

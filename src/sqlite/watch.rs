@@ -217,7 +217,6 @@ impl Watcher {
                 };
             } else {
                 self.seen = None;
-                self.db = None;
                 let _ = self.pokes.recv();
             }
         }

@@ -23,8 +23,9 @@ pub(super) struct Writer {
     /// Whose turn it is among the processes that share the file; none in memory.
     turn: Option<Turn>,
     busy_timeout: Duration,
-    /// Whether commits are flushed now, if that was set; and whether any are to be.
-    flushes: Option<Flush>,
+    /// Whether commits are flushed now, ...
+    flushes: Flush,
+    /// ... and whether any are to be.
     may_flush: bool,
 }
 
@@ -41,7 +42,7 @@ impl Writer {
             place,
             turn,
             busy_timeout,
-            flushes: None,
+            flushes: Flush::No, // by sql::ON_OPEN
             may_flush,
         }
     }
@@ -117,14 +118,14 @@ impl Writer {
             Some(turn) => Some(turn.wait(began, self.busy_timeout)?),
             None => None,
         };
-        if self.may_flush && self.flushes != Some(flush) {
+        if self.may_flush && self.flushes != flush {
             let pragma = match flush {
                 Flush::Yes => sql::FLUSHED,
                 Flush::No => sql::NOT_FLUSHED,
             };
             let set = self.db.execute_batch(pragma);
             set.map_err(|error| fault::from_sqlite(doing, &self.place, error))?;
-            self.flushes = Some(flush);
+            self.flushes = flush;
         }
         let mut pause = FIRST_PAUSE;
         loop {
