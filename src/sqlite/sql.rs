@@ -184,7 +184,7 @@ pub(super) const COMMIT: &str = "COMMIT";
 pub(super) const ROLLBACK: &str = "ROLLBACK";
 pub(super) const SAVEPOINT: &str = "SAVEPOINT pgqrs";
 pub(super) const RELEASE: &str = "RELEASE pgqrs";
-pub(super) const ROLLBACK_TO: &str = "ROLLBACK TO pgqrs";
+pub(super) const UNDO: &str = "ROLLBACK TO pgqrs; RELEASE pgqrs";
 
 /// Every commit is on the disk when it returns.
 pub(super) const FLUSHED: &str = "PRAGMA synchronous = FULL";

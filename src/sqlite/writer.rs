@@ -180,9 +180,14 @@ pub(super) fn apart<T>(db: &Connection, work: impl FnOnce(&Connection) -> Work<T
     if db.is_autocommit() {
         return result; // SQLite has undone the whole transaction
     }
-    if result.is_err() {
-        db.execute_batch(sql::ROLLBACK_TO)?;
+    let end = match result {
+        Ok(_) => db.execute_batch(sql::RELEASE),
+        Err(_) => db.execute_batch(sql::UNDO),
+    };
+    if let Err(error) = end {
+        // Rather nothing of the transaction than something that nobody was told of.
+        let _ = db.execute_batch(sql::ROLLBACK);
+        return Err(error.into());
     }
-    db.execute_batch(sql::RELEASE)?;
     result
 }
