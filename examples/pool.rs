@@ -3,14 +3,15 @@
 //!
 //! ```text
 //! cargo run --release --example pool -- --messages 200000 --threads 4 --payload-bytes 50
-//!     [--prefetch 2000] [--latency] [--poll-only] [--dsn postgresql://…]
+//!     [--prefetch 2000] [--latency] [--poll-only] [--dsn DSN]
 //! ```
 //!
 //! With `--latency` instead: an idle pool, one message every 5 ms for 10 s, and how long it
 //! takes from before the enqueue to the start of the handler, and to the archive.
 //!
-//! Without `--dsn` it starts a throwaway Postgres. It works in a schema of its own, which it
-//! drops in the end.
+//! Without `--dsn` it starts a throwaway Postgres. With one it works in whatever that names
+//! (`postgresql://…`, `sqlite://path`, `sqlite::memory:`, `mock:`), in a schema or a queue of its
+//! own, which it deletes in the end.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -22,16 +23,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::support::load::payloads;
-use self::support::wal::wal_position;
+use self::support::target::Target;
 use lexopt::prelude::*;
-use pgqrs::{
-    Context, Delivery, Events, Message, PgStore, Producer, Report, Store, WorkerPool,
-    WorkerPoolBuilder,
-};
-use postgres::{Client, NoTls};
+use pgqrs::{Context, Delivery, Events, Message, Producer, Report, WorkerPool, WorkerPoolBuilder};
 use serde_json::{Value, json};
 
-const QUEUE: &str = "pool";
 const ENQUEUE_BATCH: usize = 1_000;
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -77,8 +73,8 @@ impl Args {
         Ok(args)
     }
 
-    fn pool(&self, store: &PgStore) -> WorkerPoolBuilder {
-        let pool = WorkerPool::builder(store.clone(), QUEUE)
+    fn pool(&self, target: &Target) -> WorkerPoolBuilder {
+        let pool = WorkerPool::builder(Arc::clone(&target.store), &target.queue)
             .threads(self.threads)
             .prefetch(self.prefetch)
             .lock_time(Duration::from_secs(60));
@@ -91,33 +87,21 @@ impl Args {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse()?;
-    let dsn = match &args.dsn {
-        Some(dsn) => dsn.clone(),
-        None => support::server().dsn().to_owned(),
+    // The default of PgStore.
+    let target = Target::open(args.dsn.as_deref(), "pool", 16)?;
+    let line = match args.latency {
+        true => latency(&args, &target)?,
+        false => throughput(&args, target)?,
     };
-    let schema = format!("pgqrs_pool_{}", std::process::id());
-    let mut monitor = Client::connect(&dsn, NoTls)?;
-    let run = || -> Result<Value, Box<dyn Error>> {
-        let store = PgStore::builder(&dsn).schema(&schema).build()?;
-        store.install()?;
-        store.create_queue(QUEUE)?;
-        match args.latency {
-            true => latency(&args, &store),
-            false => throughput(&args, &store, &mut Client::connect(&dsn, NoTls)?),
-        }
-    };
-    let line = run();
-    monitor.batch_execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"))?;
-    println!("{}", line?);
+    println!("{line}");
     Ok(())
 }
 
 /// Fills the queue, then works it off.
-fn throughput(args: &Args, store: &PgStore, monitor: &mut Client) -> Result<Value, Box<dyn Error>> {
+fn throughput(args: &Args, target: Target) -> Result<Value, Box<dyn Error>> {
     let payloads = payloads(ENQUEUE_BATCH, args.payload_bytes);
-    let wal = wal_position(monitor)?;
     let began = Instant::now();
-    let producer = Producer::new(store, QUEUE)?;
+    let producer = Producer::new(&target.store, &target.queue)?;
     let mut left = args.messages;
     while left > 0 {
         let batch = &payloads[..left.min(payloads.len())];
@@ -128,27 +112,30 @@ fn throughput(args: &Args, store: &PgStore, monitor: &mut Client) -> Result<Valu
 
     let began = Instant::now();
     let handler = |_: Message, _: &Context| Ok(());
-    let pool = args.pool(store).handle(handler).start()?;
+    let pool = args.pool(&target).handle(handler).start()?;
     let all = |seen: &Report| seen.finished == args.messages as u64;
     let in_time = pool.counters().wait(HOUR, all);
     let handled = began.elapsed();
     let report = pool.shutdown(HOUR)?;
-    let wal = wal_position(monitor)? - wal;
 
-    let counts = store.counts(QUEUE)?;
+    let counts = target.store.counts(&target.queue)?;
     if !in_time || counts.archived != args.messages as u64 || counts.total() != counts.archived {
         return Err(format!("{} went in; {report}; {counts:?}", args.messages).into());
     }
     let messages = args.messages as f64;
-    Ok(json!({
+    drop(producer);
+    let mut line = json!({
         "messages": args.messages,
         "threads": args.threads,
         "prefetch": args.prefetch,
         "payload_bytes": payloads[0].to_string().len(),
         "enqueue_per_s": (messages / enqueue.as_secs_f64()).round(),
         "handled_per_s": (messages / handled.as_secs_f64()).round(),
-        "wal_bytes_per_message": (wal as f64 / messages).round(),
-    }))
+    });
+    for (name, figure) in target.figures(args.messages)? {
+        line[name] = figure;
+    }
+    Ok(line)
 }
 
 /// When something happened to a message.
@@ -169,18 +156,18 @@ fn note(moments: &Moments, id: i64) {
 }
 
 /// Has an idle pool wait for single messages.
-fn latency(args: &Args, store: &PgStore) -> Result<Value, Box<dyn Error>> {
+fn latency(args: &Args, target: &Target) -> Result<Value, Box<dyn Error>> {
     let (started, archived) = (Moments::default(), Moments::default());
     let starting = Arc::clone(&started);
     let pool = args
-        .pool(store)
+        .pool(target)
         .events(Archived(Arc::clone(&archived)))
         .handle(move |_: Value, context: &Context| {
             note(&starting, context.id());
             Ok(())
         })
         .start()?;
-    let producer = Producer::new(store, QUEUE)?;
+    let producer = Producer::new(&target.store, &target.queue)?;
     let payload = &payloads(1, args.payload_bytes)[0];
     // Connections are open, and statements prepared, before anything is measured.
     for count in 1..=20 {

@@ -5,12 +5,9 @@
 //! cargo run --release --example quickstart -- [DIR]
 //! ```
 //!
-//! `PGQRS_DSN` names the database; without it, a throwaway Postgres is started. With one
-//! that stays, kill this program in the middle and run it again: it first finishes what
-//! the queue still holds.
-
-#[path = "../tests/support/mod.rs"]
-mod support;
+//! The queue is in the file `quickstart.db`, in SQLite, unless `PGQRS_DSN` names another database:
+//! `sqlite://path`, or `postgresql://…`. Kill this program in the middle and run it again: it
+//! first finishes what the queue still holds.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -20,10 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pgqrs::{Context, Failure, Handled, PgStore, Producer, Store, WorkerPool};
+use pgqrs::{Context, Failure, Handled, Producer, Store, WorkerPool};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+const DEFAULT_DSN: &str = "sqlite://quickstart.db";
 const QUEUE: &str = "quickstart";
 const THREADS: usize = 4;
 const ENQUEUE_BATCH: usize = 500;
@@ -50,8 +48,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .nth(1)
         .map_or(default.into(), PathBuf::from);
     let store = match std::env::var_os("PGQRS_DSN") {
-        Some(_) => PgStore::from_env()?,
-        None => PgStore::connect(support::server().dsn())?,
+        Some(_) => pgqrs::connect_from_env()?,
+        None => {
+            println!("the queue is in {DEFAULT_DSN}");
+            pgqrs::connect(DEFAULT_DSN)?
+        }
     };
     store.install()?;
     store.create_queue(QUEUE)?;
@@ -112,7 +113,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Enqueues one message per file, in batches, and returns how many.
-fn enqueue_files(store: &PgStore, dir: &Path) -> Result<usize, Box<dyn Error>> {
+fn enqueue_files(store: &Arc<dyn Store>, dir: &Path) -> Result<usize, Box<dyn Error>> {
     let producer = Producer::new(store, QUEUE)?;
     let mut jobs = Vec::new();
     let mut dirs = vec![fs::canonicalize(dir).map_err(|e| format!("{}: {e}", dir.display()))?];
@@ -136,10 +137,10 @@ fn enqueue_files(store: &PgStore, dir: &Path) -> Result<usize, Box<dyn Error>> {
 
 /// Has a pool work until the queue has nothing left to do, also nothing that a killed run
 /// still holds. Returns what was found out, and when the last message was done.
-fn work_off(store: &PgStore, messages: u64) -> Result<(Found, Instant), Box<dyn Error>> {
+fn work_off(store: &Arc<dyn Store>, messages: u64) -> Result<(Found, Instant), Box<dyn Error>> {
     let found = Arc::new(Mutex::new(Found::new()));
     let finding = Arc::clone(&found);
-    let pool = WorkerPool::builder(store.clone(), QUEUE)
+    let pool = WorkerPool::builder(Arc::clone(store), QUEUE)
         .threads(THREADS)
         .handle(move |job: Job, _: &Context| -> Handled {
             // A file that cannot be read now will not be readable in a minute.

@@ -1,5 +1,5 @@
-//! A message queue that lives in PostgreSQL, as a blocking library: no async in the code
-//! of those who use it, no server to run.
+//! A message queue that lives in PostgreSQL or in an SQLite file, as a blocking library: no
+//! async in the code of those who use it, no server to run.
 //!
 //! Producers put JSON messages into queues; consumers lease them for a while (the
 //! *visibility timeout*), work on them, and archive or delete them. What a crashed consumer
@@ -10,7 +10,7 @@
 //! use serde_json::{Value, json};
 //!
 //! # fn send_email(_: &Value) -> Result<(), String> { Ok(()) }
-//! let store = MockStore::new(); // or PgStore::connect("postgresql://localhost/mydb")?
+//! let store = MockStore::new(); // or SqliteStore::open("queue.db")?, or PgStore::connect(…)?
 //! store.create_queue("tasks")?;
 //!
 //! let producer = Producer::new(store.clone(), "tasks")?;
@@ -28,8 +28,9 @@
 //!
 //! # The pieces
 //!
-//! - A [`Store`] is where queues live: [`PgStore`], over a pool of blocking connections, and
-//!   [`MockStore`], in memory, for tests, with a clock that the test moves.
+//! - A [`Store`] is where queues live: [`PgStore`], over a pool of blocking connections,
+//!   [`SqliteStore`], in a file, without a server, and [`MockStore`], in memory, for tests,
+//!   with a clock that the test moves. [`connect`] picks one by its address.
 //! - A [`Producer`] puts messages into one queue, singly, in batches, delayed, or inside the
 //!   caller's own transaction.
 //! - A [`WorkerPool`] works on the messages of one queue or several with a handler of yours,
@@ -51,10 +52,10 @@
 //! **Every write after a dequeue is fenced.** A consumer that was too slow changes nothing
 //! and is told so.
 //!
-//! **Oldest first**, and a scheduled message that is due goes ahead of the backlog. A
+//! **Oldest first**, and a scheduled message that is due goes ahead of the backlog. On PostgreSQL, a
 //! message that becomes ready below newer ones that were dequeued already, because its lease
 //! ran out or its transaction committed late, is found by a scan from the start, usually
-//! within a tenth of a second, and within a minute at the latest.
+//! within a tenth of a second, and within a minute at the latest; on SQLite at once.
 //!
 //! **The store's clock decides everything**, the clients' clocks nothing.
 //!
@@ -118,6 +119,7 @@
 //! # Features
 //!
 //! - `postgres` (default): [`PgStore`].
+//! - `sqlite`: [`SqliteStore`]. Brings SQLite itself along, and wants a C compiler.
 //! - `testing`: the conformance suite, to run on a store of your own.
 
 mod bell;
@@ -173,6 +175,6 @@ pub use serde_json;
 pub use time;
 
 /// The programs in README.md compile.
-#[cfg(all(doctest, feature = "postgres"))]
+#[cfg(all(doctest, feature = "postgres", feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

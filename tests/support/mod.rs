@@ -29,6 +29,7 @@ mod local;
 mod port;
 mod processes;
 mod schema;
+pub mod target;
 mod wait;
 pub mod wal;
 mod watchdog;
