@@ -29,10 +29,12 @@ pub(super) enum Flush {
     No,
 }
 
+type Task = Box<dyn FnOnce(&Connection) -> Work<()> + Send>;
+
 /// A call's work, and whoever waits for its end.
 pub(super) struct Job {
     /// Leaves its answer with the caller; says here only what went wrong.
-    pub(super) work: Box<dyn FnOnce(&Connection) -> Work<()> + Send>,
+    pub(super) work: Task,
     /// What is to be said of it: "archive messages".
     pub(super) doing: &'static str,
     pub(super) flush: Flush,
