@@ -140,6 +140,7 @@ mod stop;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod vars;
 
 pub use crate::bell::Bell;
 pub use crate::consumer::{Consumer, ConsumerBuilder, Messages};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Ground modules, lowest first: each may use those before it.
 const GROUND: &[&str] = &[
-    "error", "span", "settings", "queue", "retry", "message", "stop", "bell",
+    "error", "span", "settings", "vars", "queue", "retry", "message", "stop", "bell",
 ];
 
 /// Every other module, and what it may use besides the ground.
@@ -26,7 +26,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("postgres::", &["pg"]),
     ("r2d2", &["pg"]),
     ("rusqlite", &["sqlite"]),
-    ("humantime", &["pg"]),
+    ("humantime", &["vars"]),
     ("crossbeam", &["stop", "bell", "pool", "pg", "sqlite"]),
 ];
 
