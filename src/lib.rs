@@ -28,8 +28,9 @@
 //!
 //! # The pieces
 //!
-//! - A [`Store`] is where queues live: [`PgStore`], over a pool of blocking connections, and
-//!   [`MockStore`], in memory, for tests, with a clock that the test moves.
+//! - A [`Store`] is where queues live: [`PgStore`], over a pool of blocking connections,
+//!   `SqliteStore`, in a file, and [`MockStore`], in memory, for tests, with a clock that the test
+//!   moves. [`connect`] opens the one that a DSN names.
 //! - A [`Producer`] puts messages into one queue, singly, in batches, delayed, or inside the
 //!   caller's own transaction.
 //! - A [`WorkerPool`] works on the messages of one queue or several with a handler of yours,
@@ -118,9 +119,11 @@
 //! # Features
 //!
 //! - `postgres` (default): [`PgStore`].
+//! - `sqlite`: `SqliteStore`. It brings SQLite along, and wants a C compiler.
 //! - `testing`: the conformance suite, to run on a store of your own.
 
 mod bell;
+mod connect;
 mod consumer;
 mod error;
 mod event;
@@ -143,6 +146,7 @@ pub mod testing;
 mod vars;
 
 pub use crate::bell::Bell;
+pub use crate::connect::{connect, connect_from_env};
 pub use crate::consumer::{Consumer, ConsumerBuilder, Messages};
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::event::{Counters, Delivery, Events, Report};

@@ -19,6 +19,8 @@ const ABOVE: &[(&str, &[&str])] = &[
     ("consumer", &["store"]),
     ("event", &[]),
     ("pool", &["store", "consumer", "event"]),
+    // Where a DSN decides: it names every store, and nothing names it.
+    ("connect", &["store", "mock", "pg", "sqlite"]),
 ];
 
 /// Crates that have their homes.
@@ -102,6 +104,9 @@ fn an_import_that_points_up_is_found() {
         ("pg", "use crate::producer::Producer;"),
         ("event", "use crate::pool::WorkerPool;"),
         ("pool", "use crate::mock::MockStore;"),
+        ("pg", "use crate::connect::connect;"),
+        ("vars", "use crate::queue::Queue;"),
+        ("sqlite", "humantime::parse_duration(text)"),
         ("consumer", "let client = postgres::Client::connect(dsn)?;"),
     ] {
         let mut wrong = Vec::new();
