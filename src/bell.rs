@@ -100,12 +100,6 @@ impl Ringing {
         }
     }
 
-    /// Whether none hangs.
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().bells.is_empty()
-    }
-
     /// A message of this queue may have become ready.
     pub(crate) fn ring(&self, queue_id: i64) {
         let hanging = self.lock();
@@ -138,6 +132,14 @@ pub(crate) struct Hung {
 impl Drop for Hung {
     fn drop(&mut self) {
         self.ringing.lock().bells.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+impl Ringing {
+    /// Whether none hangs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().bells.is_empty()
     }
 }
 

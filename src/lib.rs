@@ -123,6 +123,7 @@
 //! - `testing`: the conformance suite, to run on a store of your own.
 
 mod bell;
+mod connect;
 mod consumer;
 mod error;
 mod event;
@@ -142,8 +143,10 @@ mod stop;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod vars;
 
 pub use crate::bell::Bell;
+pub use crate::connect::{connect, connect_from_env};
 pub use crate::consumer::{Consumer, ConsumerBuilder, Messages};
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::event::{Counters, Delivery, Events, Report};

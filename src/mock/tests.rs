@@ -68,6 +68,10 @@ mod transactional_conformance {
     crate::testing::transactional_conformance!(super::InMemory::default());
 }
 
+mod concurrent_transactional_conformance {
+    crate::testing::concurrent_transactional_conformance!(super::InMemory::default());
+}
+
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// A store with the queue "tasks", a producer, and a consumer with leases of an hour.

@@ -1,7 +1,5 @@
 //! Settings of a [`PgStore`], from code and from the environment.
 
-use std::env;
-use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,6 +14,7 @@ use super::together::Together;
 use super::{Inner, PgStore};
 use crate::error::{Error, Result};
 use crate::settings::{Settings, check_limit};
+use crate::vars::{Vars, set};
 
 /// Makes a [`PgStore`] with settings of its own.
 ///
@@ -102,62 +101,31 @@ impl PgStoreBuilder {
     /// [`Invalid`](crate::ErrorKind::Invalid) if `PGQRS_DSN` is not set, or a value does not
     /// parse: it names the variable, and the value except the DSN's.
     pub fn from_env() -> Result<Self> {
-        Self::from_vars(|name| match env::var(name) {
-            Ok(value) => Ok(Some(value)),
-            Err(env::VarError::NotPresent) => Ok(None),
-            Err(env::VarError::NotUnicode(_)) => {
-                Err(Error::invalid(format!("{name} is not valid Unicode")))
-            }
-        })
+        Self::from_vars(&Vars::of_the_process())
     }
 
-    fn from_vars(get: impl Fn(&str) -> Result<Option<String>>) -> Result<Self> {
-        let Some(dsn) = get("PGQRS_DSN")? else {
+    pub(crate) fn from_vars(vars: &Vars) -> Result<Self> {
+        let Some(dsn) = vars.text("PGQRS_DSN")? else {
             return Err(Error::invalid(
                 "PGQRS_DSN is not set: it names the database, for example \
                  postgresql://localhost/mydb",
             ));
         };
-        let mut builder = PgStore::builder(&dsn);
-        let span = |name: &str| {
-            parsed(
-                name,
-                get(name)?,
-                "a span of time like 250ms or 1m 30s",
-                humantime::parse_duration,
-            )
-        };
-        let size = |name: &str| parsed(name, get(name)?, "a whole number", usize::from_str);
-
-        if let Some(schema) = get("PGQRS_SCHEMA")? {
-            builder = builder.schema(&schema);
+        let mut builder = PgStore::builder(dsn);
+        if let Some(schema) = vars.text("PGQRS_SCHEMA")? {
+            builder = builder.schema(schema);
         }
-        let pool_size = parsed(
-            "PGQRS_POOL_SIZE",
-            get("PGQRS_POOL_SIZE")?,
-            "a whole number",
-            u32::from_str,
-        )?;
-        set(&mut builder.pool_size, pool_size);
+        set(&mut builder.pool_size, vars.number("PGQRS_POOL_SIZE")?);
         set(
             &mut builder.connection_timeout,
-            span("PGQRS_CONNECTION_TIMEOUT")?,
+            vars.span("PGQRS_CONNECTION_TIMEOUT")?,
         );
-        let statement_timeout = span("PGQRS_STATEMENT_TIMEOUT")?;
+        let statement_timeout = vars.span("PGQRS_STATEMENT_TIMEOUT")?;
         builder.statement_timeout = statement_timeout.or(builder.statement_timeout);
         let name = "PGQRS_PREPARED_STATEMENTS";
-        let prepared = parsed(name, get(name)?, "true or false", bool::from_str)?;
+        let prepared = vars.parsed(name, "true or false", bool::from_str)?;
         set(&mut builder.prepared_statements, prepared);
-        set(&mut builder.settings.lock_time, span("PGQRS_LOCK_TIME")?);
-        set(&mut builder.settings.batch, size("PGQRS_BATCH")?);
-        set(
-            &mut builder.settings.poll_interval,
-            span("PGQRS_POLL_INTERVAL")?,
-        );
-        set(
-            &mut builder.settings.payload_limit,
-            size("PGQRS_PAYLOAD_LIMIT")?,
-        );
+        vars.set(&mut builder.settings)?;
         Ok(builder)
     }
 
@@ -318,28 +286,6 @@ impl std::fmt::Debug for PgStoreBuilder {
             .field("prepared_statements", &self.prepared_statements)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// Parses a variable's value, if it has one.
-fn parsed<T, E: Display>(
-    name: &str,
-    value: Option<String>,
-    wanted: &str,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<Option<T>> {
-    let Some(value) = value else { return Ok(None) };
-    match parse(&value) {
-        Ok(parsed) => Ok(Some(parsed)),
-        Err(why) => Err(Error::invalid(format!(
-            "{name} is {value:?}, which is not {wanted}: {why}"
-        ))),
-    }
-}
-
-fn set<T>(setting: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *setting = value;
     }
 }
 

@@ -52,10 +52,10 @@ pub enum Durability {
 #[must_use]
 pub struct SqliteStoreBuilder {
     /// None: in memory.
-    path: Option<PathBuf>,
-    durability: Durability,
-    busy_timeout: Duration,
-    settings: Settings,
+    pub(super) path: Option<PathBuf>,
+    pub(super) durability: Durability,
+    pub(super) busy_timeout: Duration,
+    pub(super) settings: Settings,
 }
 
 impl SqliteStore {

@@ -3,6 +3,7 @@
 mod builder;
 mod clock;
 mod dequeue;
+mod dsn;
 mod enqueue;
 mod fault;
 mod install;

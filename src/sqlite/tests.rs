@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::span::span_micros;
-use crate::testing::Harness;
+use crate::testing::{End, Harness, TransactionalHarness};
 
 /// Calls as if time had passed: every moment in the tables is moved into the past.
 const ADVANCE: [&str; 4] = [
@@ -72,6 +72,22 @@ impl Harness for InFile {
     }
 }
 
+impl TransactionalHarness for InFile {
+    type Tx = Box<Connection>;
+
+    fn transaction<T>(&self, end: End, work: impl FnOnce(&mut Box<Connection>) -> T) -> T {
+        let mut db = Box::new(self.connect());
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let value = work(&mut db);
+        db.execute_batch(match end {
+            End::Commit => "COMMIT",
+            End::Rollback => "ROLLBACK",
+        })
+        .unwrap();
+        value
+    }
+}
+
 /// A store in memory.
 struct InMemory(SqliteStore);
 
@@ -95,6 +111,10 @@ impl Harness for InMemory {
 
 mod in_file {
     crate::testing::conformance!(super::InFile::new());
+}
+
+mod transactions {
+    crate::testing::transactional_conformance!(super::InFile::new());
 }
 
 mod in_memory {

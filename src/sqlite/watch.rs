@@ -109,18 +109,6 @@ impl Watch {
         self.shared.ringing.ring(queue_id);
     }
 
-    /// Whether the thread has something to look for.
-    #[cfg(test)]
-    pub(super) fn is_waited_for(&self) -> bool {
-        !self.shared.lock().waiting.is_empty()
-    }
-
-    /// Everything may have become ready.
-    #[cfg(test)]
-    pub(super) fn ring_all(&self) {
-        self.shared.ringing.ring_all();
-    }
-
     /// A message of this queue, or a lease, comes to its time then.
     pub(super) fn look_again(&self, queue_id: i64, at: i64) {
         let mut state = self.shared.lock();
@@ -344,5 +332,18 @@ impl std::fmt::Debug for Waiter {
         f.debug_struct("Waiter")
             .field("number", &self.number)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Watch {
+    /// Whether the thread has something to look for.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.shared.lock().waiting.is_empty()
+    }
+
+    /// Everything may have become ready.
+    pub(super) fn ring_all(&self) {
+        self.shared.ringing.ring_all();
     }
 }

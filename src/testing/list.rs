@@ -1,6 +1,6 @@
-//! The list of cases: the one place that names them all.
+//! The list of cases for every store; those for transactional stores stand beside it.
 //!
-//! [`conformance`](super::conformance) re-exports what stands here, and nothing else: a case
+//! [`conformance`](super::conformance) re-exports what the lists name, and nothing else: a case
 //! that is missing is a public function that nobody can reach, of which the compiler warns.
 
 /// Hands the cases for every store to a macro of the module, grouped by their files.
@@ -347,81 +347,5 @@ macro_rules! __conformance_cases {
                 a_panic_of_those_who_are_told_harms_nothing,
             ];
         }
-    };
-}
-
-/// The same for the cases of transactional stores.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __transactional_cases {
-    ($($then:tt)*) => {
-        $crate::__each_case! {
-            $($then)*;
-            enqueue_in: [
-                enqueue_in_exists_after_the_commit,
-                enqueue_in_never_exists_after_a_rollback,
-                batch_enqueue_in_keeps_its_order,
-                nothing_in_a_transaction_is_fine,
-                a_batch_of_25000_messages_in_a_transaction,
-                enqueue_in_with_a_delay_waits,
-                a_late_commit_is_not_overlooked,
-                bad_payloads_are_refused_in_a_transaction,
-                an_unknown_queue_in_a_transaction_is_an_error,
-            ];
-            settle_in: [
-                archive_in_is_done_after_the_commit,
-                archive_in_is_undone_by_a_rollback,
-                delete_in_is_done_after_the_commit,
-                delete_in_is_undone_by_a_rollback,
-                every_outcome_works_in_a_transaction,
-                a_lost_lease_is_told_before_the_commit,
-                a_receipt_twice_in_a_transaction_settles_once,
-                archive_in_locks_the_message,
-                leases_are_extended_beside_an_open_settlement,
-                a_rollback_frees_the_message,
-                archive_and_enqueue_happen_together,
-                handles_work_in_transactions,
-            ];
-        }
-    };
-}
-
-/// What is done with a list: `reexport` it, or make a `test` of each case.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __each_case {
-    (reexport; $($file:ident: [$($case:ident),+ $(,)?];)+) => {
-        $(pub use self::$file::{$($case),+};)+
-    };
-    (test $harness:expr; $($file:ident: [$($case:ident),+ $(,)?];)+) => {$($(
-        #[test]
-        fn $case() {
-            $crate::testing::conformance::$case(&$harness);
-        }
-    )+)+};
-}
-
-/// Makes a `#[test]` of every case of the suite; the argument is an expression that makes a
-/// fresh [`Harness`](crate::testing::Harness), for each of them anew.
-///
-/// See the [module](crate::testing) for an example.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __conformance {
-    ($harness:expr $(,)?) => {
-        $crate::__conformance_cases! { test $harness }
-    };
-}
-
-/// Makes a `#[test]` of every case for transactional stores; the argument is an expression
-/// that makes a fresh [`TransactionalHarness`](crate::testing::TransactionalHarness), for
-/// each of them anew.
-///
-/// These come on top of those of [`conformance!`](crate::testing::conformance!).
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __transactional_conformance {
-    ($harness:expr $(,)?) => {
-        $crate::__transactional_cases! { test $harness }
     };
 }

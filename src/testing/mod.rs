@@ -1,5 +1,5 @@
 //! The conformance suite: what a [`Store`](crate::Store) promises, as tests that any store
-//! can run. [`MockStore`](crate::MockStore) and [`PgStore`](crate::PgStore) pass it.
+//! can run. [`MockStore`](crate::MockStore), `PgStore` and `SqliteStore` pass it.
 //!
 //! Switch the feature `testing` on where your tests are built:
 //!
@@ -12,6 +12,12 @@
 //! [`conformance!`]: every case becomes a `#[test]` of its own, in the module where the
 //! macro stands. A store that is [`Transactional`](crate::Transactional) has a
 //! [`TransactionalHarness`] and [`transactional_conformance!`] besides.
+//!
+//! While a caller's transaction is open, the cases of [`transactional_conformance!`] only read
+//! from outside: an embedded database, such as SQLite, has one writer at a time. Where a
+//! transaction keeps nobody else from writing, as on PostgreSQL, the cases of
+//! [`concurrent_transactional_conformance!`] are to hold as well: others enqueue, lease and
+//! extend beside it, and neither see what it has not committed nor get what it settles.
 //!
 //! # Examples
 //!
@@ -67,13 +73,17 @@
     reason = "a case answers by returning or by panicking, and says when in its first line"
 )]
 
+mod each;
 mod harness;
 pub(crate) mod in_time;
 mod list;
+mod list_tx;
 
 pub mod conformance;
 
 pub use self::harness::{End, Harness, TransactionalHarness};
+#[doc(inline)]
+pub use crate::__concurrent_transactional_conformance as concurrent_transactional_conformance;
 #[doc(inline)]
 pub use crate::__conformance as conformance;
 #[doc(inline)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Ground modules, lowest first: each may use those before it.
 const GROUND: &[&str] = &[
-    "error", "span", "settings", "queue", "retry", "message", "stop", "bell",
+    "error", "span", "settings", "vars", "queue", "retry", "message", "stop", "bell",
 ];
 
 /// Every other module, and what it may use besides the ground.
@@ -19,6 +19,8 @@ const ABOVE: &[(&str, &[&str])] = &[
     ("consumer", &["store"]),
     ("event", &[]),
     ("pool", &["store", "consumer", "event"]),
+    // Where a DSN decides: it names every store, and nothing names it.
+    ("connect", &["store", "mock", "pg", "sqlite"]),
 ];
 
 /// Crates that have their homes.
@@ -26,7 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("postgres::", &["pg"]),
     ("r2d2", &["pg"]),
     ("rusqlite", &["sqlite"]),
-    ("humantime", &["pg"]),
+    ("humantime", &["vars"]),
     ("crossbeam", &["stop", "bell", "pool", "pg", "sqlite"]),
 ];
 
@@ -102,6 +104,9 @@ fn an_import_that_points_up_is_found() {
         ("pg", "use crate::producer::Producer;"),
         ("event", "use crate::pool::WorkerPool;"),
         ("pool", "use crate::mock::MockStore;"),
+        ("pg", "use crate::connect::connect;"),
+        ("vars", "use crate::queue::Queue;"),
+        ("sqlite", "humantime::parse_duration(text)"),
         ("consumer", "let client = postgres::Client::connect(dsn)?;"),
     ] {
         let mut wrong = Vec::new();

@@ -125,6 +125,7 @@ mod conformance {
 
 mod transactions {
     pgqrs::testing::transactional_conformance!(super::Pg::new());
+    pgqrs::testing::concurrent_transactional_conformance!(super::Pg::new());
 }
 
 /// Every statement sent whole, as behind a pooler that keeps nothing prepared.

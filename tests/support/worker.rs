@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use pgqrs::{Context, Delivery, Events, PgStore, RetryPolicy, WorkerPool};
+use pgqrs::{Context, Delivery, Events, RetryPolicy, WorkerPool, connect_from_env};
 
 struct Say;
 
@@ -19,7 +19,7 @@ impl Events for Say {
 }
 
 fn main() -> pgqrs::Result<()> {
-    WorkerPool::builder(PgStore::from_env()?, "tasks")
+    WorkerPool::builder(connect_from_env()?, "tasks")
         .threads(4)
         // Only the test ends leases.
         .lock_time(Duration::from_secs(3_600))

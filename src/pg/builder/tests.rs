@@ -4,10 +4,7 @@ use crate::error::ErrorKind;
 const DSN: (&str, &str) = ("PGQRS_DSN", "postgresql://me:s3cret@localhost/db");
 
 fn from(vars: &[(&str, &str)]) -> Result<PgStoreBuilder> {
-    PgStoreBuilder::from_vars(|name| {
-        let found = vars.iter().find(|(key, _)| *key == name);
-        Ok(found.map(|(_, value)| (*value).to_owned()))
-    })
+    PgStoreBuilder::from_vars(&Vars::from(vars))
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod apart;
 mod batch;
+mod beside;
 mod concurrency;
 mod counts;
 mod delay;
@@ -34,3 +35,4 @@ mod wait;
 
 crate::__conformance_cases! { reexport }
 crate::__transactional_cases! { reexport }
+crate::__concurrent_transactional_cases! { reexport }
