@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use self::support::load::payloads;
 use self::support::target::Target;
 use lexopt::prelude::*;
-use pgqrs::{Consumer, Producer};
+use pgqrs::{Consumer, Producer, Store};
 use serde_json::{Value, json};
 
 const PREFILL_BATCH: usize = 1_000;
@@ -81,11 +81,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let (enqueue, drain, times) = thread::scope(|scope| -> pgqrs::Result<_> {
         let start = || -> Vec<_> {
-            let worker = || drain(&target, &args, &done);
+            let worker = || drain(&target.store, &target.queue, &args, &done);
             (0..args.consumers).map(|_| scope.spawn(worker)).collect()
         };
         let early = args.consumers_first.then(start);
-        prefill(&target, args.messages, &payloads)?;
+        prefill(&target.store, &target.queue, args.messages, &payloads)?;
         let enqueue = began.elapsed();
         let late = Instant::now();
         let threads = early.unwrap_or_else(start);
@@ -129,8 +129,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn prefill(target: &Target, messages: usize, payloads: &[Value]) -> pgqrs::Result<()> {
-    let producer = Producer::new(&target.store, &target.queue)?;
+fn prefill(
+    store: &dyn Store,
+    queue: &str,
+    messages: usize,
+    payloads: &[Value],
+) -> pgqrs::Result<()> {
+    let producer = Producer::new(store, queue)?;
     let mut left = messages;
     while left > 0 {
         let batch = &payloads[..left.min(payloads.len())];
@@ -141,8 +146,8 @@ fn prefill(target: &Target, messages: usize, payloads: &[Value]) -> pgqrs::Resul
 }
 
 /// One consumer: until all messages are done, whoever did them.
-fn drain(target: &Target, args: &Args, done: &AtomicUsize) -> pgqrs::Result<Times> {
-    let consumer = Consumer::builder(&target.store, &target.queue)
+fn drain(store: &dyn Store, queue: &str, args: &Args, done: &AtomicUsize) -> pgqrs::Result<Times> {
+    let consumer = Consumer::builder(store, queue)
         .lock_time(Duration::from_secs(60))
         .poll_interval(Duration::from_millis(10))
         .build()?;

@@ -24,7 +24,7 @@ pub struct Target {
 
 enum Database {
     Postgres {
-        monitor: Client,
+        monitor: Box<Client>,
         schema: String,
         /// Where the write-ahead log was when the work began.
         wal: i64,
@@ -67,7 +67,7 @@ impl Target {
                     .build()?;
                 let wal = wal_position(&mut monitor)?;
                 let database = Database::Postgres {
-                    monitor,
+                    monitor: Box::new(monitor),
                     schema,
                     wal,
                 };
