@@ -15,6 +15,7 @@ mod sections;
 mod server;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
+mod tasks;
 
 use postgres::{Client, NoTls};
 use serde_json::json;
