@@ -13,6 +13,7 @@ import sys
 
 OURS, ONE_CALL, POOL, HAND, PGMQ = "pgqrs", "pgqrs in one call", "pgqrs pool", "by hand", "pgmq"
 GRAPHILE, ASYNC, FANG, LOG = "graphile_worker", "pgqrs 0.15.3", "fang", "log"
+SQLITE, SQLITE_ONE_CALL, SQLITE_ASYNC = "pgqrs sqlite", "pgqrs sqlite in one call", "pgqrs 0.15.3 sqlite"
 
 
 class Figures:
@@ -83,6 +84,13 @@ TABLES = {
     "snapshot": lambda f: by_variant(f, [OURS, ONE_CALL, HAND, PGMQ, GRAPHILE]),
     "threads": lambda f: by_consumers(f, OURS),
     "pool": lambda f: by_consumers(f, POOL),
+    "sqlite": lambda f: by_cell(
+        f,
+        ["", "bytes", "consumers", "batch"],
+        [SQLITE, SQLITE_ONE_CALL, SQLITE_ASYNC],
+        (3, 0, 1, 2),
+        ours=SQLITE,
+    ),
 }
 
 

@@ -8,19 +8,20 @@ use crate::queues;
 use crate::sections;
 
 pub(crate) const USAGE: &str = "\
-The same work on the same PostgreSQL, by pgqrs and by other queues.
+The same work on the same PostgreSQL, by pgqrs and by other queues; and in an SQLite file.
 
     --only a,b        sections (default: all): drain, overhead, enqueue, backlog, snapshot, flat,
-                      threads, latency, both, pool, wal
+                      threads, latency, both, pool, wal, sqlite
     --queues a,b      queues (default: all), spaces as hyphens: pgqrs, pgqrs-pool, by-hand,
-                      pgqrs-0.15.3, fang, graphile_worker, pgmq, log
+                      pgqrs-0.15.3, fang, graphile_worker, pgmq, log, pgqrs-sqlite,
+                      pgqrs-sqlite-in-one-call, pgqrs-0.15.3-sqlite
     --messages N      of a cell of the section drain (default: 50000); the others keep their proportion
     --runs N          of everything, and thrice as many in `overhead`; the median is reported
                       (default: 3)
     --limit SECONDS   after which a cell is cut off, in sections that are about the end after a
                       multiple (default: 5)
     --quick           everything once and small: does it work?
-    --dsn DSN         the server (default: a throwaway one is started)
+    --dsn DSN         the server (default: a throwaway one is started, unless it is sqlite only)
     --json FILE       where to write all figures
     --from FILE       measure nothing: print what another run wrote there";
 
@@ -97,6 +98,14 @@ impl Args {
 
     pub(crate) fn wants_queue(&self, name: &str) -> bool {
         self.queues.is_empty() || self.queues.iter().any(|queue| queue == name)
+    }
+
+    pub(crate) fn wants_server(&self) -> bool {
+        let mut sections = sections::NAMES
+            .iter()
+            .filter(|name| **name != sections::SQLITE);
+        sections.any(|name| self.wants_section(name))
+            && queues::on_server().any(|name| self.wants_queue(name))
     }
 
     /// So many messages where the section `drain` has 50,000.

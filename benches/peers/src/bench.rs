@@ -25,18 +25,14 @@ pub(crate) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Makes a database for each queue that is wanted, and has it install itself.
-    pub(crate) fn open(args: &'a Args, dsn: &str) -> Result<Self> {
+    /// Makes a database for each queue that is wanted, and has it install itself. Without a
+    /// server, none.
+    pub(crate) fn open(args: &'a Args, dsn: Option<&str>) -> Result<Self> {
         let mut peers = Vec::new();
-        for name in queues::NAMES.iter().filter(|name| args.wants_queue(name)) {
-            let suffix: String = name
-                .chars()
-                .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-                .collect();
-            let mut db = Database::create(dsn, &format!("peers_{}_{suffix}", std::process::id()))?;
-            let queue =
-                queues::open(name, &mut db).map_err(|why| format!("{name}: {}", chain(&*why)))?;
-            peers.push(Peer { name, queue, db });
+        if let Some(dsn) = dsn {
+            for name in queues::on_server().filter(|name| args.wants_queue(name)) {
+                peers.push(Peer::open(dsn, name)?);
+            }
         }
         Ok(Self {
             args,
@@ -60,28 +56,59 @@ impl<'a> Bench<'a> {
             {
                 let figures = measure(peer)
                     .map_err(|why| format!("{section}, {}: {}", peer.name, chain(&*why)))?;
-                for figure in figures {
-                    let Figure { cell, unit, .. } = &figure;
-                    eprintln!(
-                        "{section}: {}, {} bytes, {} × {} {}: {:.1} {}{}",
-                        peer.name,
-                        cell.payload_bytes,
-                        cell.consumers,
-                        cell.batch,
-                        cell.variant,
-                        figure.value,
-                        unit.name(),
-                        if figure.cut_off { " (cut off)" } else { "" },
-                    );
-                    self.results.add(section, peer.name, figure);
-                }
+                note(&mut self.results, section, peer.name, figures);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for queues that are on no server.
+    pub(crate) fn rounds_without_server(
+        &mut self,
+        section: &'static str,
+        who: &[&'static str],
+        mut measure: impl FnMut(&'static str) -> Result<Vec<Figure>>,
+    ) -> Result<()> {
+        for _ in 0..self.args.runs {
+            for name in who.iter().filter(|name| self.args.wants_queue(name)) {
+                let figures =
+                    measure(name).map_err(|why| format!("{section}, {name}: {}", chain(&*why)))?;
+                note(&mut self.results, section, name, figures);
             }
         }
         Ok(())
     }
 }
 
+fn note(results: &mut Results, section: &'static str, name: &'static str, figures: Vec<Figure>) {
+    for figure in figures {
+        let Figure { cell, unit, .. } = &figure;
+        eprintln!(
+            "{section}: {name}, {} bytes, {} × {} {}: {:.1} {}{}",
+            cell.payload_bytes,
+            cell.consumers,
+            cell.batch,
+            cell.variant,
+            figure.value,
+            unit.name(),
+            if figure.cut_off { " (cut off)" } else { "" },
+        );
+        results.add(section, name, figure);
+    }
+}
+
 impl Peer {
+    fn open(dsn: &str, name: &'static str) -> Result<Self> {
+        let suffix: String = name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+            .collect();
+        let mut db = Database::create(dsn, &format!("peers_{}_{suffix}", std::process::id()))?;
+        let queue =
+            queues::open(name, &mut db).map_err(|why| format!("{name}: {}", chain(&*why)))?;
+        Ok(Self { name, queue, db })
+    }
+
     /// Empties the queue, and has everything that was written so far flushed: nobody pays for
     /// the one before.
     pub(crate) fn reset(&mut self) -> Result<()> {

@@ -3,7 +3,8 @@
 
 use crate::report::thousands;
 use crate::results::{Cell, Entry, Results};
-use crate::sections::{flat, snapshot};
+use crate::sections::{SQLITE, flat, snapshot, sqlite as in_file};
+use crate::sqlite;
 
 const OURS: &str = "pgqrs";
 const ONE_CALL: &str = "pgqrs in one call";
@@ -32,6 +33,7 @@ pub(crate) fn print(results: &Results) {
     drains(results, &mut goals);
     stays_flat(results, &mut goals);
     the_pool(results, &mut goals);
+    in_an_sqlite_file(results, &mut goals);
     if goals.iter().all(|goal| goal.reached.is_none()) {
         return;
     }
@@ -335,4 +337,49 @@ fn the_pool(results: &Results, goals: &mut Vec<Goal>) {
         .zip(both("log"))
         .map(|(ours, log)| (ours / log, String::new()));
     add("the same / log", Wanted::Nothing, share);
+}
+
+fn in_an_sqlite_file(results: &Results, goals: &mut Vec<Goal>) {
+    let mut least = |what: &str, least: f64, reached| {
+        goals.push(Goal {
+            what: format!("SQLite: {what}"),
+            wanted: Wanted::AtLeast(least),
+            reached,
+        });
+    };
+    let of_batch_50 = |cell: &Cell, consumers| {
+        cell.variant == in_file::DRAIN && cell.batch == 50 && cell.consumers == consumers
+    };
+    let theirs = worst_ratio(
+        results,
+        SQLITE,
+        (&[sqlite::OURS], sqlite::ASYNC),
+        3.0,
+        |cell| of_batch_50(cell, 1),
+    );
+    least("drain / pgqrs 0.15.3, batch 50, 1 consumer", 3.0, theirs);
+    let ours = results
+        .section(SQLITE)
+        .filter(|entry| entry.queue == sqlite::OURS);
+    let scaling = ours.clone().filter(|entry| of_batch_50(&entry.cell, 4));
+    let scaling = scaling.filter_map(|four| {
+        let one = Cell {
+            consumers: 1,
+            ..four.cell.clone()
+        };
+        let one = results.find(SQLITE, sqlite::OURS, &one)?;
+        Some((four.median() / one.median(), place(&four.cell)))
+    });
+    let worst = scaling.min_by(|one, other| one.0.total_cmp(&other.0));
+    least("drain by 4 consumers / by 1, batch 50", 1.0, worst);
+    // The small backlog was measured first.
+    let mut backlogs = ours.filter(|entry| in_file::is_backlog(&entry.cell.variant));
+    let small = backlogs.next();
+    let ratio = small.zip(backlogs.next()).map(|(small, large)| {
+        (
+            large.median() / small.median(),
+            place(&large.cell) + mark(large),
+        )
+    });
+    least("drain of the large backlog / of a hundredth", 0.9, ratio);
 }

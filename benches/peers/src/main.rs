@@ -1,5 +1,5 @@
 //! The same work on the same PostgreSQL server, by pgqrs and by other queues, one after the
-//! other. See README.md.
+//! other; and in an SQLite file. See README.md.
 
 mod args;
 mod bench;
@@ -13,11 +13,13 @@ mod report;
 mod results;
 mod sections;
 mod server;
+mod settings;
+mod sqlite;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
+mod tasks;
 
 use postgres::{Client, NoTls};
-use serde_json::json;
 
 use self::args::Args;
 use self::bench::Bench;
@@ -34,17 +36,22 @@ fn main() -> Result<()> {
         let all = serde_json::from_str(&std::fs::read_to_string(file)?)?;
         return told(&all);
     }
-    let dsn = match &args.dsn {
+    let dsn = args.wants_server().then(|| match &args.dsn {
         Some(dsn) => dsn.clone(),
         None => support::server().dsn().to_owned(),
-    };
-    let mut settings = server::settings(&mut Client::connect(&dsn, NoTls)?)?;
-    settings["runs"] = json!(args.runs);
-    settings["limit_seconds"] = json!(args.limit.as_secs_f64());
-    settings["messages"] = json!(args.messages);
+    });
+    let mut admin = dsn
+        .as_ref()
+        .map(|dsn| Client::connect(dsn, NoTls))
+        .transpose()?;
+    let mut settings = settings::settings(admin.as_mut())?;
+    settings.insert("runs".to_owned(), args.runs.into());
+    settings.insert("limit_seconds".to_owned(), args.limit.as_secs_f64().into());
+    settings.insert("messages".to_owned(), args.messages.into());
+    let settings = settings.into();
     report::settings(&settings);
 
-    let mut bench = Bench::open(&args, &dsn)?;
+    let mut bench = Bench::open(&args, dsn.as_deref())?;
     let wanted = || {
         sections::NAMES
             .iter()

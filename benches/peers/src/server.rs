@@ -1,9 +1,7 @@
-//! The server: a database for each queue, what it is set to, and who asks it whether the
-//! counting was right.
+//! The server: a database for each queue, and who asks it whether the counting was right.
 
 use postgres::config::Host;
 use postgres::{Client, Config, NoTls};
-use serde_json::{Value, json};
 
 use crate::Result;
 
@@ -92,65 +90,4 @@ fn encoded(bytes: &[u8]) -> String {
         _ => format!("%{byte:02X}"),
     };
     bytes.iter().map(encode).collect()
-}
-
-/// What figures depend on.
-pub(crate) fn settings(admin: &mut Client) -> Result<Value> {
-    let mut all = serde_json::Map::new();
-    for name in [
-        "server_version",
-        "shared_buffers",
-        "fsync",
-        "synchronous_commit",
-        "full_page_writes",
-        "wal_level",
-        "max_wal_size",
-        "autovacuum",
-    ] {
-        let value: String = admin.query_one(&format!("SHOW {name}"), &[])?.try_get(0)?;
-        all.insert(name.to_owned(), value.into());
-    }
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    all.insert("cores".to_owned(), cores.into());
-    all.insert("cpu".to_owned(), cpu().into());
-    all.insert("crates".to_owned(), crates());
-    Ok(Value::Object(all))
-}
-
-fn cpu() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("model name"));
-    let model = line.and_then(|line| line.split_once(": "));
-    model.map_or("unknown", |(_, model)| model).to_owned()
-}
-
-/// The versions of the crates that are compared, and of what they connect with: as they were
-/// locked when this was built.
-fn crates() -> Value {
-    let lock = include_str!("../Cargo.lock");
-    let wanted = [
-        "pgqrs",
-        "fang",
-        "graphile_worker",
-        "pgmq",
-        "postgres",
-        "sqlx",
-        "diesel",
-    ];
-    let field = |line: &str, name: &str| {
-        let value = line.strip_prefix(name)?.strip_prefix(" = \"")?;
-        value.strip_suffix('"').map(str::to_owned)
-    };
-    let mut found = Vec::new();
-    let mut name = None;
-    for line in lock.lines() {
-        if let Some(value) = field(line, "name") {
-            name = Some(value);
-        } else if let (Some(version), Some(name)) = (field(line, "version"), name.take())
-            && wanted.contains(&name.as_str())
-        {
-            found.push(format!("{name} {version}"));
-        }
-    }
-    json!(found)
 }

@@ -18,8 +18,10 @@ use crate::load::Load;
 use crate::loops::Calls;
 use crate::moments::Moments;
 use crate::server::Database;
+use crate::sqlite;
 
-/// By these names they are in the tables. The first one is ours.
+/// By these names they are in the tables. The first one is ours, in each list of those that are
+/// compared.
 pub(crate) const NAMES: &[&str] = &[
     "pgqrs",
     "pgqrs in one call",
@@ -30,7 +32,16 @@ pub(crate) const NAMES: &[&str] = &[
     "graphile_worker",
     "pgmq",
     "log",
+    sqlite::OURS,
+    sqlite::ONE_CALL,
+    sqlite::ASYNC,
 ];
+
+/// Those that need PostgreSQL.
+pub(crate) fn on_server() -> impl Iterator<Item = &'static str> {
+    let names = NAMES.iter().copied();
+    names.filter(|name| !sqlite::NAMES.contains(name))
+}
 
 /// What the sections ask of a queue. It has a database to itself, and has installed itself.
 pub(crate) trait Queue {

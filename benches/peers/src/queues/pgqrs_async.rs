@@ -2,123 +2,53 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use pgqrs_async::store::AnyStore;
 use pgqrs_async::store::postgres::PostgresStore;
-use pgqrs_async::{Config, Consumer, Producer};
 use postgres::{Client, NoTls};
-use sqlx_08::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx_08::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
 
 use super::{Queue, json_text};
 use crate::Result;
-use crate::drive::{self, Done, Drain, Enqueue};
+use crate::drive::{Done, Drain, Enqueue};
 use crate::load::Load;
 use crate::moments::Moments;
 use crate::server::Database;
-
-const QUEUE: &str = "peers";
-/// Seconds.
-const LOCK_TIME: u32 = 60;
+use crate::tasks;
 
 pub(super) struct PgqrsAsync {
     runtime: Runtime,
     url: String,
-    /// Workers have names of their own.
-    names: AtomicUsize,
 }
 
 impl PgqrsAsync {
     pub(super) fn install(db: &Database) -> Result<Self> {
         let runtime = Runtime::new()?;
         let url = db.url.clone();
-        runtime.block_on(async {
-            let store = pgqrs_async::connect(&url).await?;
-            pgqrs_async::admin(&store).install().await?;
-            pgqrs_async::admin(&store).create_queue(QUEUE).await?;
-            close(&store).await;
-            Ok::<_, pgqrs_async::Error>(())
+        let queue = Self { runtime, url };
+        queue.runtime.block_on(async {
+            let (pool, store) = queue.store(1).await?;
+            tasks::install(&store).await?;
+            pool.close().await;
+            Ok::<_, crate::Error>(())
         })?;
-        Ok(Self {
-            runtime,
-            url,
-            names: AtomicUsize::new(0),
-        })
+        Ok(queue)
     }
 
     /// A store on a pool of our own making: its own one asks a connection whether it lives
-    /// before each use. And no limit to enqueues per second, which is 1,000 unless it is
-    /// switched off.
-    async fn store(&self, connections: usize) -> Result<AnyStore> {
+    /// before each use.
+    async fn store(&self, connections: usize) -> Result<(PgPool, AnyStore)> {
         let connections = u32::try_from(connections)?;
-        let mut config = Config::from_dsn(&self.url);
-        config.validation_config.max_enqueue_per_second = None;
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .min_connections(connections)
             .test_before_acquire(false)
             .connect_with(PgConnectOptions::from_str(&self.url)?)
             .await?;
-        Ok(AnyStore::Postgres(PostgresStore::new(pool, &config)))
+        let store = PostgresStore::new(pool.clone(), &tasks::config(&self.url));
+        Ok((pool, AnyStore::Postgres(store)))
     }
-
-    fn name(&self) -> String {
-        format!("peers-{}", self.names.fetch_add(1, Ordering::Relaxed))
-    }
-
-    async fn consumer(&self, store: &AnyStore) -> Result<Consumer> {
-        Ok(pgqrs_async::consumer(&self.name(), QUEUE)
-            .create(store)
-            .await?)
-    }
-
-    async fn producer(&self, store: &AnyStore) -> Result<Producer> {
-        Ok(pgqrs_async::producer(&self.name(), QUEUE)
-            .create(store)
-            .await?)
-    }
-}
-
-async fn close(store: &AnyStore) {
-    let AnyStore::Postgres(store) = store;
-    store.pool().close().await;
-}
-
-/// What all consumers of a drain know.
-#[derive(Default)]
-struct Shared {
-    done: AtomicU64,
-    stop: AtomicBool,
-}
-
-/// One consumer: as `drive::threads`, as a task.
-async fn consume(
-    consumer: Consumer,
-    drain: Drain,
-    began: Instant,
-    shared: Arc<Shared>,
-) -> Result<()> {
-    while !shared.stop.load(Ordering::Relaxed) {
-        let messages = consumer
-            .dequeue_many_with_delay(drain.batch, LOCK_TIME)
-            .await?;
-        let mut count = 0;
-        if !messages.is_empty() {
-            let ids = messages.iter().map(|message| message.id).collect();
-            let archived = consumer.archive_many(ids).await?;
-            count = archived.into_iter().filter(|archived| *archived).count() as u64;
-        }
-        let all = shared.done.fetch_add(count, Ordering::Relaxed) + count;
-        if all >= drain.messages as u64 || began.elapsed() >= drain.limit {
-            shared.stop.store(true, Ordering::Relaxed);
-        } else if count == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-    Ok(())
 }
 
 impl Queue for PgqrsAsync {
@@ -151,19 +81,9 @@ impl Queue for PgqrsAsync {
     }
 
     fn enqueue(&mut self, enqueue: &Enqueue<'_>) -> Result<Done> {
-        let store = self.runtime.block_on(self.store(1))?;
-        let producer = self.runtime.block_on(self.producer(&store))?;
-        let done = drive::batches(enqueue, |batch| {
-            let payloads = &enqueue.load.values[batch];
-            self.runtime.block_on(async {
-                match payloads {
-                    [payload] if enqueue.batch == 1 => drop(producer.enqueue(payload).await?),
-                    _ => drop(producer.batch_enqueue(payloads).await?),
-                }
-                Ok(())
-            })
-        });
-        self.runtime.block_on(close(&store));
+        let (pool, store) = self.runtime.block_on(self.store(1))?;
+        let done = tasks::enqueue(&self.runtime, &store, enqueue);
+        self.runtime.block_on(pool.close());
         done
     }
 
@@ -174,38 +94,19 @@ impl Queue for PgqrsAsync {
 
     fn drain(&mut self, drain: &Drain) -> Result<Done> {
         self.runtime.block_on(async {
-            let store = self.store(drain.consumers + 1).await?;
-            let mut consumers = Vec::new();
-            for _ in 0..drain.consumers {
-                consumers.push(self.consumer(&store).await?);
-            }
-            let shared = Arc::new(Shared::default());
-            let began = Instant::now();
-            let mut tasks = JoinSet::new();
-            for consumer in consumers {
-                tasks.spawn(consume(consumer, *drain, began, Arc::clone(&shared)));
-            }
-            while let Some(ended) = tasks.join_next().await {
-                ended??;
-            }
-            let took = began.elapsed();
-            let messages = shared.done.load(Ordering::Relaxed);
-            close(&store).await;
-            Ok(Done {
-                messages,
-                took,
-                cut_off: messages < drain.messages as u64,
-                in_the_end: messages,
-            })
+            let (pool, store) = self.store(drain.consumers + 1).await?;
+            let done = tasks::drain(&store, drain).await?;
+            pool.close().await;
+            Ok(done)
         })
     }
 
     /// Its polling loop, at its default interval of 250 ms.
     fn latency(&mut self, moments: &Arc<Moments>) -> Result<bool> {
-        let store = self.runtime.block_on(self.store(4))?;
-        let consumer = self.runtime.block_on(self.consumer(&store))?;
-        let producer = self.runtime.block_on(self.producer(&store))?;
-        let (begun, polled) = (Arc::clone(moments), store.clone());
+        let (pool, store) = self.runtime.block_on(self.store(4))?;
+        let consumer = self.runtime.block_on(tasks::consumer(&store))?;
+        let producer = self.runtime.block_on(tasks::producer(&store))?;
+        let begun = Arc::clone(moments);
         let waiting = self.runtime.spawn(async move {
             let handler = move |messages: Vec<pgqrs_async::QueueMessage>| {
                 messages
@@ -217,7 +118,7 @@ impl Queue for PgqrsAsync {
                 .worker(&consumer)
                 .batch(100)
                 .handle_batch(handler)
-                .poll(&polled)
+                .poll(&store)
                 .await
         });
         let sent = moments.send(|_, payload| {
@@ -229,7 +130,7 @@ impl Queue for PgqrsAsync {
         } else {
             waiting.abort();
         }
-        self.runtime.block_on(close(&store));
+        self.runtime.block_on(pool.close());
         sent?;
         Ok(true)
     }

@@ -9,6 +9,7 @@ mod latency;
 mod overhead;
 mod pool;
 pub(crate) mod snapshot;
+pub(crate) mod sqlite;
 mod threads;
 mod wal;
 
@@ -17,8 +18,11 @@ use crate::bench::Bench;
 
 pub(crate) const NAMES: &[&str] = &[
     "drain", "overhead", "enqueue", "backlog", "snapshot", "flat", "threads", "latency", "both",
-    "pool", "wal",
+    "pool", "wal", SQLITE,
 ];
+
+/// The section that needs no server.
+pub(crate) const SQLITE: &str = "sqlite";
 
 /// Those that take messages in batches and settle them in batches, and the one that has none.
 const PEERS: &[&str] = &[
@@ -48,6 +52,7 @@ pub(crate) fn run(name: &str, bench: &mut Bench<'_>) -> Result<()> {
         "both" => both::run(bench),
         "pool" => pool::run(bench),
         "wal" => wal::run(bench),
+        SQLITE => sqlite::run(bench),
         _ => Err(format!("there is no section named {name}").into()),
     }
 }
@@ -67,6 +72,7 @@ pub(crate) fn title(name: &str) -> &'static str {
         }
         "both" => "Enqueue, then drain, each at its best",
         "pool" => "The worker pool",
+        SQLITE => "In an SQLite file",
         _ => {
             "Write-ahead log over a message's whole life, full-page images after a checkpoint included"
         }
