@@ -1,6 +1,8 @@
 //! The conformance suite on SQLite, in a file and in memory; what is the store's own stands in
 //! the modules below.
 
+mod flush;
+mod front;
 mod plans;
 mod wait;
 
