@@ -68,7 +68,9 @@ fn build(name: &str) -> Result<PathBuf> {
         .args(["build", "--quiet", "--locked", "--manifest-path"])
         .arg(package.join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(&target);
+        .arg(&target)
+        // Of `cargo run`: a crate that looks at it would be built anew each time it comes or goes.
+        .env_remove("CARGO_MANIFEST_DIR");
     let profile = if cfg!(debug_assertions) {
         "debug"
     } else {
