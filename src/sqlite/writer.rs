@@ -179,8 +179,12 @@ pub(super) fn apart<T>(db: &Connection, work: impl FnOnce(&Connection) -> Work<T
     if db.is_autocommit() {
         return result; // SQLite has undone the whole transaction
     }
-    if result.is_err() {
-        db.execute_batch(sql::ROLLBACK_TO)?;
+    if result.is_err()
+        && let Err(error) = db.execute_batch(sql::ROLLBACK_TO)
+    {
+        // Half of it must not be committed with the rest.
+        let _ = db.execute_batch(sql::ROLLBACK);
+        return Err(error.into());
     }
     db.execute_batch(sql::RELEASE)?;
     result
