@@ -114,19 +114,18 @@ impl Place {
     /// nothing.
     pub(super) fn open(&self) -> Result<(Connection, Contents)> {
         let db = self.connect_with(OpenFlags::SQLITE_OPEN_CREATE)?;
-        let opened = contents(&db).and_then(|contents| {
-            db.execute_batch(sql::ON_OPEN)?;
-            // From here on the writer waits by itself: in its turn, and quicker than SQLite.
-            db.busy_timeout(Duration::ZERO)?;
-            Ok((contents, db.is_readonly("main")?))
-        });
-        let (contents, is_readonly) =
-            opened.map_err(|error| cannot_open(&self.to_string(), error))?;
-        if is_readonly {
+        let failed = |error| cannot_open(&self.to_string(), error);
+        // Asked first: reading may leave a log beside it.
+        if db.is_readonly("main").map_err(failed)? {
             return Err(Error::invalid(format!(
                 "{self}: this process may read it, and not write to it"
             )));
         }
+        let contents = contents(&db).map_err(failed)?;
+        let set = db.execute_batch(sql::ON_OPEN);
+        // From here on the writer waits by itself: in its turn, and quicker than SQLite.
+        set.and_then(|()| db.busy_timeout(Duration::ZERO))
+            .map_err(failed)?;
         Ok((db, contents))
     }
 
