@@ -2,6 +2,7 @@
 //! the modules below.
 
 mod plans;
+mod shared;
 
 use std::path::PathBuf;
 
