@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::install::{self, install, refuse_newer};
+use super::install::{install, refuse};
 use super::line::{Flush, Line};
 use super::place::{Contents, Place};
 use super::turn::Turn;
@@ -105,11 +105,10 @@ impl SqliteStore {
         if !self.inner.checked.load(Ordering::Relaxed) {
             self.inner.line.with_writer(|db| place.use_wal(db))?;
         }
-        let before = self.write("install the schema", Flush::Yes, install)?;
-        if let Contents::Version(_) = before {
-            install::check(before, &place.to_string())?;
-        }
-        Ok(())
+        let name = place.to_string();
+        self.write("install the schema", Flush::Yes, move |db| {
+            install(db, &name)
+        })
     }
 }
 
@@ -174,7 +173,7 @@ impl SqliteStoreBuilder {
     /// [`Invalid`](crate::ErrorKind::Invalid) for a setting that breaks its rule, and for a path at which no
     /// database can be: it is a directory, its directory is not there, it may not be
     /// written, it is a file of another kind. [`Schema`](crate::ErrorKind::Schema) for a database of
-    /// a newer version of this library. [`Unavailable`](crate::ErrorKind::Unavailable) if the disk is full or
+    /// a newer version of this library, or with something else in the place of its tables. [`Unavailable`](crate::ErrorKind::Unavailable) if the disk is full or
     /// fails, or another process keeps the file locked. Nothing that is there is changed then.
     pub fn build(self) -> Result<SqliteStore> {
         self.settings.check()?;
@@ -188,7 +187,7 @@ impl SqliteStoreBuilder {
             Some(path) => Place::file(path, self.busy_timeout)?,
         };
         let (db, contents) = place.open()?;
-        refuse_newer(contents, &place.to_string())?;
+        refuse(contents, &place.to_string())?;
         let may_flush = place.is_file() && self.durability == Durability::Full;
         let (turn, reader) = match &place {
             Place::Memory => (None, None),

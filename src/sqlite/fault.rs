@@ -44,7 +44,7 @@ pub(super) fn from_sqlite(doing: &str, place: &str, error: rusqlite::Error) -> E
         ErrorKind::Schema => ": the schema is not as this version of pgqrs needs it; run install()",
         _ => "",
     };
-    let text = format!("could not {doing} in {place}: {error}{hint}");
+    let text = format!("could not {doing} in {place}: {}{hint}", message(&error));
     Error::new(kind, text).because(error)
 }
 
@@ -75,7 +75,7 @@ pub(super) fn cannot_open(place: &str, error: rusqlite::Error) -> Error {
         }
         _ => kind(&error),
     };
-    Error::new(kind, format!("could not open {place}: {error}")).because(error)
+    Error::new(kind, format!("could not open {place}: {}", message(&error))).because(error)
 }
 
 /// Whether another connection is writing.
@@ -83,8 +83,22 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
+/// What SQLite says, without the statement that it says it of.
+pub(super) fn message(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    }
+}
+
 fn kind(error: &rusqlite::Error) -> ErrorKind {
-    match error.sqlite_error_code() {
+    let code = match error {
+        // Of a statement that could not be prepared.
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        other => other.sqlite_error_code(),
+    };
+    let text = message(error);
+    match code {
         Some(
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked
@@ -98,10 +112,8 @@ fn kind(error: &rusqlite::Error) -> ErrorKind {
         ) => ErrorKind::Unavailable,
         Some(ErrorCode::TooBig) => ErrorKind::Payload,
         // SQLite has no code of its own for a table or a column that is not there.
-        Some(ErrorCode::Unknown) if error.to_string().contains("no such") => ErrorKind::Schema,
-        Some(ErrorCode::Unknown) if error.to_string().contains("has no column") => {
-            ErrorKind::Schema
-        }
+        Some(ErrorCode::Unknown) if text.contains("no such") => ErrorKind::Schema,
+        Some(ErrorCode::Unknown) if text.contains("has no column") => ErrorKind::Schema,
         _ => ErrorKind::Unexpected,
     }
 }

@@ -8,6 +8,7 @@
 //! first is served first.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Sender, bounded};
@@ -152,7 +153,12 @@ impl Line {
             standing.jobs.drain(..count).collect()
         };
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let not_begun: Vec<Job> = writer.transact(jobs);
+        let transacted = catch_unwind(AssertUnwindSafe(|| writer.transact(jobs)));
+        let not_begun: Vec<Job> = transacted.unwrap_or_else(|panic| {
+            // Or no other process could write before this one does again.
+            writer.roll_back();
+            resume_unwind(panic)
+        });
         drop(writer);
         let mut standing = self.standing();
         for job in not_begun.into_iter().rev() {
@@ -166,6 +172,13 @@ impl Line {
     pub(super) fn with_writer<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         work(writer.db())
+    }
+
+    /// How many stand in the line behind somebody who leads; none if nobody does.
+    #[cfg(test)]
+    pub(super) fn behind(&self) -> Option<usize> {
+        let standing = self.standing();
+        standing.is_led.then_some(standing.jobs.len())
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {

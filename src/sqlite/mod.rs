@@ -30,7 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
 use crate::queue::{Counts, IfNotEmpty, Queue, State};
 use crate::settings::Settings;
-use crate::store::{Dequeue, Store, Wakeups};
+use crate::store::{Dequeue, Store, Wakeups, after_archiving};
 
 use self::dequeue::{Leased, lease, peek};
 use self::enqueue::enqueue;
@@ -170,6 +170,22 @@ impl SqliteStore {
         Ok(!peeked.ready)
     }
 
+    /// Leases, and looks on behind what cannot be read: an empty answer means that there is
+    /// nothing.
+    fn lease(&self, dequeue: &Dequeue, limit: i32) -> Result<Vec<Message>> {
+        loop {
+            let request = *dequeue;
+            let leased = self.write("dequeue messages", Flush::No, move |db| {
+                lease(db, &request, limit)
+            })?;
+            let is_nothing = leased.is_empty();
+            let messages = self.take_in(dequeue, leased);
+            if is_nothing || !messages.is_empty() {
+                return Ok(messages);
+            }
+        }
+    }
+
     /// Makes messages of what was leased, and gives those up that cannot be read.
     fn take_in(&self, dequeue: &Dequeue, leased: Leased) -> Vec<Message> {
         let queue_id = dequeue.queue_id;
@@ -305,11 +321,7 @@ impl Store for SqliteStore {
         if self.is_empty(dequeue.queue_id)? {
             return Ok(Vec::new());
         }
-        let request = *dequeue;
-        let leased = self.write("dequeue messages", Flush::No, move |db| {
-            lease(db, &request, limit)
-        })?;
-        Ok(self.take_in(dequeue, leased))
+        self.lease(dequeue, limit)
     }
 
     fn extend_visibility(
@@ -358,7 +370,15 @@ impl Store for SqliteStore {
             let archived = settle(db, request.queue_id, &settlements)?;
             Ok((archived, lease(db, &request, limit)?))
         })?;
-        Ok((archived, self.take_in(dequeue, leased)))
+        let is_nothing = leased.is_empty();
+        let messages = self.take_in(dequeue, leased);
+        if is_nothing || !messages.is_empty() {
+            return Ok((archived, messages));
+        }
+        match self.lease(dequeue, limit) {
+            Ok(messages) => Ok((archived, messages)),
+            Err(error) => Err(after_archiving(&archived, error)),
+        }
     }
 
     fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {

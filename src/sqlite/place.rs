@@ -35,6 +35,8 @@ pub(super) enum Contents {
     Foreign,
     /// Ours, of this version, and perhaps others'.
     Version(i32),
+    /// A table of the name by which we know ours, that is none of ours.
+    Stranger,
 }
 
 impl Place {
@@ -48,8 +50,20 @@ impl Place {
         if path == Path::new(":memory:") {
             return refuse("for a store in memory, call SqliteStore::in_memory()");
         }
-        if path.is_dir() {
-            return refuse("it is a directory, and should be a file");
+        if path.as_os_str().as_encoded_bytes().contains(&0) {
+            return refuse("there is a NUL character in it");
+        }
+        if let Ok(there) = path.metadata() {
+            if there.is_dir() {
+                return refuse("it is a directory, and should be a file");
+            }
+            if !there.is_file() {
+                return refuse("it is not an ordinary file");
+            }
+            // SQLite takes that for an empty file, and would write over it.
+            if there.len() == 1 {
+                return refuse("it is not an SQLite database, and was left as it is");
+            }
         }
         // Not to be another one when the process changes its directory.
         let absolute = std::path::absolute(path);
@@ -100,19 +114,18 @@ impl Place {
     /// nothing.
     pub(super) fn open(&self) -> Result<(Connection, Contents)> {
         let db = self.connect_with(OpenFlags::SQLITE_OPEN_CREATE)?;
-        let opened = contents(&db).and_then(|contents| {
-            db.execute_batch(sql::ON_OPEN)?;
-            // From here on we wait ourselves: SQLite looks ever more seldom.
-            db.busy_timeout(Duration::ZERO)?;
-            Ok((contents, db.is_readonly("main")?))
-        });
-        let (contents, is_readonly) =
-            opened.map_err(|error| cannot_open(&self.to_string(), error))?;
-        if is_readonly {
+        let failed = |error| cannot_open(&self.to_string(), error);
+        // Asked first: reading may leave a log beside it.
+        if db.is_readonly("main").map_err(failed)? {
             return Err(Error::invalid(format!(
                 "{self}: this process may read it, and not write to it"
             )));
         }
+        let contents = contents(&db).map_err(failed)?;
+        let set = db.execute_batch(sql::ON_OPEN);
+        // From here on the writer waits by itself: in its turn, and quicker than SQLite.
+        set.and_then(|()| db.busy_timeout(Duration::ZERO))
+            .map_err(failed)?;
         Ok((db, contents))
     }
 
@@ -149,10 +162,12 @@ pub(super) fn contents(db: &Connection) -> rusqlite::Result<Contents> {
     match (tables, ours) {
         (0, _) => Ok(Contents::Nothing),
         (_, 0) => Ok(Contents::Foreign),
-        _ => {
-            let version = db.query_row(sql::VERSION, [], |row| row.get(0))?;
-            Ok(Contents::Version(version))
-        }
+        _ => match db.query_row(sql::VERSION, [], |row| row.get(0)) {
+            Ok(version) => Ok(Contents::Version(version)),
+            Err(error @ rusqlite::Error::SqliteFailure(..)) => Err(error),
+            // No such column, no row, no number.
+            Err(_) => Ok(Contents::Stranger),
+        },
     }
 }
 

@@ -4,6 +4,7 @@
 mod flush;
 mod front;
 mod plans;
+mod shared;
 mod wait;
 
 use std::path::PathBuf;

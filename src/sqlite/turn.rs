@@ -31,13 +31,11 @@ impl Turn {
         let mut path = OsString::from(database);
         path.push("-turn");
         let path = PathBuf::from(path);
-        let mut options = OpenOptions::new();
-        let opened = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
+        // It may be another user's, who made it: to lock it, reading suffices.
+        let opened = File::open(&path).or_else(|_| {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false).open(&path)
+        });
         let file = opened.map_err(|error| {
             let text = format!("could not open {}: {error}", path.display());
             Error::new(ErrorKind::Invalid, text).because(error)

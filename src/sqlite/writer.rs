@@ -112,7 +112,6 @@ impl Writer {
     /// Waits for the other processes, and begins.
     fn begin(&mut self, flush: Flush) -> Result<()> {
         let doing = "begin to write";
-        self.roll_back(); // only after a panic
         let began = Instant::now();
         let waiting = match &self.turn {
             Some(turn) => Some(turn.wait(began, self.busy_timeout)?),
@@ -154,7 +153,7 @@ impl Writer {
         self.db.prepare_cached(text)?.execute([]).map(drop)
     }
 
-    fn roll_back(&self) {
+    pub(super) fn roll_back(&self) {
         if !self.db.is_autocommit() {
             // It fails only if there is nothing to roll back any more.
             let _ = self.db.execute_batch(sql::ROLLBACK);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use pgqrs::testing::Harness;
 use pgqrs::{Producer, Store};
 
-use crate::child::{Process, example};
+use crate::child::start;
+use crate::ear::{wait_until_nobody_waits, waiting};
 use crate::pg::Pg;
-use crate::sleeper::{wait_until_nobody_waits, waiting};
+use crate::process::example;
 use crate::support::wait_until;
 use crate::told::MINUTE;
 
@@ -46,7 +47,7 @@ fn die_of(guilty: &[usize]) -> HashMap<String, usize> {
     while counts().unfinished() > 0 {
         lives += 1;
         assert!(lives < 50, "it does not end: {:?}", counts());
-        let process = Process::start(&worker, &pg);
+        let process = start(&worker, &pg);
         // What a dead one held is left to it for as long as others find something.
         while let Some(line) = process.line() {
             let mut words = line.split(' ');
@@ -99,7 +100,7 @@ fn several_that_kill_are_given_up_and_their_neighbours_are_not() {
 fn a_process_that_was_killed_waits_no_more() {
     let pg = Pg::with_tasks();
     let mut client = pg.client();
-    let process = Process::start(&example("worker"), &pg);
+    let process = start(&example("worker"), &pg);
     wait_until("the process to wait", MINUTE, || {
         waiting(&mut client).len() == 1
     });

@@ -11,10 +11,20 @@ mod support;
 )]
 mod sql;
 
+#[path = "../support/model.rs"]
+mod model_steps;
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/sleeper.rs"]
+mod sleeper;
+#[path = "../support/told.rs"]
+mod told;
+
 mod child;
 mod costs;
 mod counted;
 mod crash;
+mod ear;
 mod explained;
 mod hot_path;
 mod idle;
@@ -31,10 +41,8 @@ mod quiet;
 mod reconnect;
 mod schema;
 mod shutdown;
-mod sleeper;
 mod taken;
 mod together;
-mod told;
 mod transactions;
 mod values;
 mod wake;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pgqrs::Store;
 
-use crate::child::example;
 use crate::pg::Pg;
+use crate::process::example;
 use crate::support::wait_until;
 
 const FILES: usize = 20_000;

@@ -6,10 +6,11 @@ use pgqrs::{Context, PgStore, Producer, Store, WorkerPool, WorkerPoolBuilder};
 use postgres::Client;
 use serde_json::Value;
 
+use crate::ear::{Ear, wait_until_nobody_waits, waiting};
 use crate::pg::Pg;
 use crate::proxy::DeafProxy;
 use crate::reconnect::named_store;
-use crate::sleeper::{Ear, Sleeper, wait_until_nobody_waits, waiting};
+use crate::sleeper::Sleeper;
 use crate::support::wait_until;
 use crate::told::{Event, MINUTE, Told};
 

@@ -2,8 +2,9 @@
 
 use pgqrs::{Counts, Producer, Store};
 
-use crate::child::{Process, example};
+use crate::child::{signal, start};
 use crate::pg::Pg;
+use crate::process::example;
 use crate::support::wait_until;
 use crate::told::MINUTE;
 
@@ -30,11 +31,11 @@ fn numbers(report: &str) -> Vec<u64> {
 fn a_worker_that_is_told_to_end_gives_back_what_it_has_not_started() {
     let (pg, producer) = queue();
     producer.batch_enqueue(vec![1; MESSAGES as usize]).unwrap();
-    let mut process = Process::start(&example("graceful_shutdown"), &pg);
+    let mut process = start(&example("graceful_shutdown"), &pg);
     wait_until("some messages to be archived", MINUTE, || {
         counts(&pg).archived > 500
     });
-    process.signal("TERM");
+    signal(&process, "TERM");
     let status = process.wait();
     assert!(status.success(), "{status}");
 
@@ -69,12 +70,12 @@ fn the_second_signal_ends_a_worker_at_once() {
     const DAY: u64 = 86_400_000;
     let (pg, producer) = queue();
     producer.enqueue(&DAY).unwrap();
-    let mut process = Process::start(&example("graceful_shutdown"), &pg);
+    let mut process = start(&example("graceful_shutdown"), &pg);
     wait_until("the work to begin", MINUTE, || counts(&pg).leased == 1);
-    process.signal("TERM");
+    signal(&process, "TERM");
     assert_eq!(process.line().unwrap(), "working");
     assert!(process.line().unwrap().starts_with("stopping"));
-    process.signal("INT");
+    signal(&process, "INT");
     assert_eq!(process.wait().code(), Some(130));
     assert_eq!(process.line(), None, "no report");
 }

@@ -10,8 +10,9 @@ use pgqrs::{
 };
 use serde_json::{Value, json};
 
+use crate::ear::{Ear, waiting};
 use crate::pg::Pg;
-use crate::sleeper::{Ear, Sleeper, waiting};
+use crate::sleeper::Sleeper;
 use crate::told::{Event, MINUTE};
 
 /// Long enough to be seen as a delay, short enough to wait for.

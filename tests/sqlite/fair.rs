@@ -1,0 +1,91 @@
+//! Somebody who writes without a pause starves nobody.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use pgqrs::{Consumer, Producer, SqliteStore, Store};
+
+use crate::file::InFile;
+use crate::support::wait_until;
+use crate::told::MINUTE;
+
+/// Short against what a starved call would wait.
+const SHORT: Duration = Duration::from_secs(5);
+const CALLS: usize = 200;
+
+/// Single calls, none of which fails.
+fn modest_calls(store: &SqliteStore) {
+    let producer = Producer::new(store, "tasks").unwrap();
+    let consumer = Consumer::new(store, "tasks").unwrap();
+    for number in 0..CALLS / 4 {
+        producer.enqueue(&number).unwrap();
+        producer.enqueue(&number).unwrap();
+        let messages = consumer.dequeue_many(1).unwrap();
+        assert!(consumer.archive(&messages[0]).unwrap());
+    }
+}
+
+#[test]
+fn a_process_gets_through_beside_one_that_writes_without_pause() {
+    let file = InFile::with_tasks();
+    file.store.create_queue("hog").unwrap();
+    let mut hog = file.worker(&["hog", "4"]);
+    assert!(hog.line().is_some(), "the hog is at work");
+    let store = SqliteStore::builder(file.path()).busy_timeout(SHORT);
+    let store = store.build().unwrap();
+    let written = || store.counts("hog").unwrap().total();
+    let before = written();
+    modest_calls(&store);
+    let after = written();
+    assert!(after > before, "the hog got through, too");
+    wait_until("the hog to be still at work", MINUTE, || written() > after);
+    hog.kill();
+}
+
+/// The same among threads of one process: with a store of their own, and with the hog's.
+#[test]
+fn a_thread_gets_through_beside_threads_that_write_without_pause() {
+    for is_own in [true, false] {
+        let file = InFile::with_tasks();
+        file.store.create_queue("hog").unwrap();
+        let short = || SqliteStore::builder(file.path()).busy_timeout(SHORT);
+        let hogs = SqliteStore::builder(file.path()).busy_timeout(MINUTE);
+        let hogs = hogs.build().unwrap();
+        let store = match is_own {
+            true => short().build().unwrap(),
+            false => hogs.clone(),
+        };
+        let (is_over, written) = (AtomicBool::new(false), AtomicU64::new(0));
+        let written_now = || written.load(Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let producer = Producer::new(&hogs, "hog").unwrap();
+                    while !is_over.load(Ordering::SeqCst) {
+                        producer.batch_enqueue(0..20).unwrap();
+                        written.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+            let over = Over(&is_over);
+            wait_until("the hogs to be at work", MINUTE, || written_now() > 0);
+            let before = written_now();
+            modest_calls(&store);
+            let after = written_now();
+            assert!(after > before, "the hogs got through, too");
+            wait_until("the hogs to be still at work", MINUTE, || {
+                written_now() > after
+            });
+            drop(over);
+        });
+    }
+}
+
+/// Ends the hogs, also if the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
