@@ -11,6 +11,8 @@ mod support;
 )]
 mod sql;
 
+#[path = "../support/quickstart.rs"]
+mod killed_quickstart;
 #[path = "../support/model.rs"]
 mod model_steps;
 #[path = "../support/process.rs"]

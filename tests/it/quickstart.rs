@@ -1,57 +1,14 @@
-//! The example `quickstart`, killed in the middle.
+//! The example `quickstart` on PostgreSQL.
 
-use std::fs;
-use std::process::{Command, Stdio};
-use std::time::Duration;
-
-use pgqrs::Store;
-
+use crate::killed_quickstart::is_finished_by_the_next_one;
 use crate::pg::Pg;
-use crate::process::example;
-use crate::support::wait_until;
-
-const FILES: usize = 20_000;
-const DEADLINE: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_killed_quickstart_is_finished_by_the_next_one() {
-    let files = tempfile::tempdir().unwrap();
-    for number in 0..FILES {
-        fs::write(files.path().join(number.to_string()), "one line\n").unwrap();
-    }
     let pg = Pg::new();
-    pg.store.create_queue("quickstart").unwrap();
-    let counts = || pg.store.counts("quickstart").unwrap();
-    let example = example("quickstart");
-    let run = || {
-        let mut command = Command::new(&example);
+    is_finished_by_the_next_one(&pg.store, |command| {
         command
-            .arg(files.path())
             .env("PGQRS_DSN", pg.schema.dsn())
-            .env("PGQRS_SCHEMA", pg.schema.name())
-            .stdout(Stdio::piped());
-        command.spawn().unwrap()
-    };
-
-    let mut killed = run();
-    wait_until("the first files to be archived", DEADLINE, || {
-        counts().archived > 0
+            .env("PGQRS_SCHEMA", pg.schema.name());
     });
-    killed.kill().unwrap(); // SIGKILL
-    killed.wait().unwrap();
-    let left = counts();
-    assert!(
-        left.unfinished() > 0,
-        "it was too quick to be killed in the middle: {left:?}"
-    );
-
-    let output = run().wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("finishing them first"), "{text}");
-    assert!(text.contains(&format!("{FILES} files, ")), "{text}");
-    assert!(text.contains("it adds up"), "{text}");
-    let counts = counts();
-    assert_eq!(counts.unfinished() + counts.dead, 0);
-    assert_eq!(counts.archived, left.total() + FILES as u64);
 }

@@ -5,6 +5,8 @@ mod support {
     pub(crate) use crate::wait::wait_until;
 }
 
+#[path = "../support/quickstart.rs"]
+mod killed_quickstart;
 #[path = "../support/model.rs"]
 mod model_steps;
 #[path = "../support/process.rs"]
@@ -31,6 +33,7 @@ mod locked;
 mod many;
 mod model;
 mod payloads;
+mod quickstart;
 mod refused;
 mod rights;
 mod schemas;
