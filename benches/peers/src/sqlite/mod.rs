@@ -68,9 +68,15 @@ fn build(name: &str) -> Result<PathBuf> {
         .args(["build", "--quiet", "--locked", "--manifest-path"])
         .arg(package.join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(&target)
-        // Of `cargo run`: a crate that looks at it would be built anew each time it comes or goes.
-        .env_remove("CARGO_MANIFEST_DIR");
+        .arg(&target);
+    // What `cargo run` says of this package: crates that look at it would be built anew each time
+    // it comes or goes.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     let profile = if cfg!(debug_assertions) {
         "debug"
     } else {
