@@ -33,8 +33,8 @@ CREATE TABLE pgqrs_queues (
                CHECK (length(name) BETWEEN 1 AND 63 AND name NOT GLOB '*[^A-Za-z0-9_.-]*'),
     created_at INTEGER NOT NULL,
     -- Where a dequeue begins: nothing in pgqrs_live up to the id `front` is ready before
-    -- `front_vt`. So none walks over what is leased to others. From front_vt on one looks
-    -- from the start, and finds out both anew.
+    -- `front_vt`. So it does not walk over what is leased to others; only once from front_vt on,
+    -- when one looks from the start, and finds out both anew.
     front      INTEGER NOT NULL DEFAULT 0,
     front_vt   INTEGER NOT NULL DEFAULT 9223372036854775807
 ) STRICT;
@@ -63,7 +63,8 @@ CREATE TABLE pgqrs_messages (
 CREATE TABLE pgqrs_live (
     queue_id INTEGER NOT NULL,
     id       INTEGER NOT NULL,
-    vt       INTEGER NOT NULL,                     -- visible from here on; to come: leased until then
+    vt       INTEGER NOT NULL,                     -- visible from here on; 0: since it was enqueued, ...
+                                                   -- ... to come: leased until then
     worker   INTEGER,                              -- who leased it last; null: nobody yet
     read_ct  INTEGER NOT NULL DEFAULT 0,           -- deliveries so far; never goes down
     attempt  INTEGER NOT NULL DEFAULT 0,           -- deliveries that count against the retries
@@ -127,7 +128,7 @@ JOIN pgqrs_queues q ON q.id = d.queue_id;
 CREATE VIEW pgqrs_queue_contents AS
 SELECT q.name AS queue, s.queue_id, s.id, s.state, m.payload,
        strftime('%Y-%m-%d %H:%M:%f', m.enqueued_at / 1e6, 'unixepoch') AS enqueued_at,
-       strftime('%Y-%m-%d %H:%M:%f', s.vt / 1e6, 'unixepoch') AS vt,
+       strftime('%Y-%m-%d %H:%M:%f', iif(s.vt = 0, m.enqueued_at, s.vt) / 1e6, 'unixepoch') AS vt,
        s.read_ct, s.attempt, w.name AS worker
 FROM (
     SELECT queue_id, id, iif(vt <= now, 'ready', 'leased') AS state, vt, read_ct, attempt,
@@ -165,7 +166,7 @@ BEGIN
     SELECT last_message, q.id, now, NEW.payload
     FROM pgqrs_store, pgqrs_now, pgqrs_queues q WHERE q.name = NEW.queue;
     INSERT INTO pgqrs_live (queue_id, id, vt)
-    SELECT queue_id, id, enqueued_at FROM pgqrs_messages
+    SELECT queue_id, id, 0 FROM pgqrs_messages
     WHERE NEW.delay IS NULL AND id = (SELECT last_message FROM pgqrs_store);
     INSERT INTO pgqrs_scheduled (queue_id, vt, id)
     SELECT queue_id,

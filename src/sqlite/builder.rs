@@ -2,19 +2,26 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::install::{install, refuse};
+use super::install::{SQLITE_SCHEMA_VERSION, install, refuse};
 use super::line::{Flush, Line};
 use super::place::{Contents, Place};
+use super::readers::Readers;
 use super::turn::Turn;
 use super::watch::Watch;
 use super::writer::Writer;
 use super::{Inner, SqliteStore};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
+
+/// What SQLite can count, in whole milliseconds.
+const BUSY_TIMEOUTS: (Duration, Duration) = (
+    Duration::from_millis(1),
+    Duration::from_secs(24 * 24 * 3_600),
+);
 
 /// When what is confirmed is on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +31,7 @@ pub enum Durability {
     /// are not: a lease that is lost means a second delivery, and no loss.
     #[default]
     Full,
-    /// Some time later (SQLite's `synchronous = NORMAL`), at the latest with every 16 MiB that are
+    /// Some time later (SQLite's `synchronous = NORMAL`), mostly with every 16 MiB that are
     /// written. If the *machine* loses power or its system crashes, the last seconds or minutes may be
     /// undone, from the last backwards: messages that were enqueued are gone, and what was
     /// archived is delivered again. The crash of a process undoes nothing, and the file stays
@@ -102,9 +109,10 @@ impl SqliteStore {
 
     pub(super) fn put_schema(&self) -> Result<()> {
         let place = &self.inner.place;
-        if !self.inner.checked.load(Ordering::Relaxed) {
-            self.inner.line.with_writer(|db| place.use_wal(db))?;
+        if self.contents()? == Contents::Version(SQLITE_SCHEMA_VERSION) {
+            return Ok(()); // without waiting for whoever writes
         }
+        self.inner.line.with_writer(|db| place.use_wal(db))?;
         let name = place.to_string();
         self.write("install the schema", Flush::Yes, move |db| {
             install(db, &name)
@@ -130,9 +138,10 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// Sets how long a call waits for other processes that are writing, not zero; then it fails with
-    /// [`Unavailable`](crate::ErrorKind::Unavailable), and nothing was done. Defaults to 30
-    /// seconds.
+    /// Sets how long a call waits for others that are writing, not zero, and cut to 24 days; then
+    /// it fails with [`Unavailable`](crate::ErrorKind::Unavailable), and nothing was done. Calls
+    /// of the same store do not count: those wait for each other as long as it takes. Defaults to
+    /// 30 seconds.
     pub fn busy_timeout(mut self, busy_timeout: Duration) -> Self {
         self.busy_timeout = busy_timeout;
         self
@@ -182,25 +191,28 @@ impl SqliteStoreBuilder {
                 "busy_timeout is zero: calls of two processes at once would fail",
             ));
         }
+        let busy_timeout = self.busy_timeout.clamp(BUSY_TIMEOUTS.0, BUSY_TIMEOUTS.1);
         let place = match &self.path {
             None => Place::Memory,
-            Some(path) => Place::file(path, self.busy_timeout)?,
+            Some(path) => Place::file(path, busy_timeout)?,
         };
         let (db, contents) = place.open()?;
         refuse(contents, &place.to_string())?;
         let may_flush = place.is_file() && self.durability == Durability::Full;
-        let (turn, reader) = match &place {
+        let (turn, readers) = match &place {
             Place::Memory => (None, None),
-            Place::File { path, .. } => (Some(Turn::open(path)?), Some(place.connect()?)),
+            Place::File { path, .. } => {
+                (Some(Turn::open(path)?), Some(Readers::new(place.clone())))
+            }
         };
         if let Contents::Version(_) = contents {
             place.use_wal(&db)?;
         }
-        let writer = Writer::new(db, place.to_string(), turn, self.busy_timeout, may_flush);
+        let writer = Writer::new(db, place.to_string(), turn, busy_timeout, may_flush);
         let store = SqliteStore {
             inner: Arc::new(Inner {
                 watch: Watch::new(place.clone()),
-                reader: reader.map(Mutex::new),
+                readers,
                 line: Line::new(writer),
                 place,
                 settings: self.settings,

@@ -44,7 +44,7 @@ pub(super) fn enqueue(
     for (id, text) in (stored.first_id..).zip(texts) {
         body.execute(params![id, queue_id, now, text])?;
         match delay {
-            None => ready.execute(params![queue_id, id, stored.vt])?,
+            None => ready.execute([queue_id, id])?,
             Some(_) => scheduled.execute(params![queue_id, id, stored.vt, 0, 0])?,
         };
     }

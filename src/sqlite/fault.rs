@@ -48,19 +48,21 @@ pub(super) fn from_sqlite(doing: &str, place: &str, error: rusqlite::Error) -> E
     Error::new(kind, text).because(error)
 }
 
-/// For a commit that failed. Whether the disk has it after a failed write or flush, nobody
-/// knows before it is read again.
-pub(super) fn from_commit(doing: &str, place: &str, error: rusqlite::Error) -> Error {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::SystemIoFailure) => {
-            let text = format!(
+/// For a commit that failed, with the same error for each call. Whether the disk has it after a
+/// failed write or flush, nobody knows before it is read again.
+pub(super) fn from_commit(doing: &str, place: &str, error: &rusqlite::Error) -> Error {
+    let said = message(error);
+    let (kind, text) = match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure) => (
+            ErrorKind::FateUnknown,
+            format!(
                 "could not learn the fate of the call to {doing} in {place}: the disk failed while \
-                 it was written ({error})"
-            );
-            Error::new(ErrorKind::FateUnknown, text).because(error)
-        }
-        _ => from_sqlite(doing, place, error),
-    }
+                 it was written ({said})"
+            ),
+        ),
+        _ => (kind(error), format!("could not {doing} in {place}: {said}")),
+    };
+    Error::new(kind, text).because(said)
 }
 
 /// For a database that could not be opened: mostly it is the path that is wrong, and stays so.

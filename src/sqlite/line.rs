@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crossbeam_channel::{Sender, bounded};
 use rusqlite::Connection;
@@ -39,6 +40,8 @@ pub(super) struct Job {
     /// What is to be said of it: "archive messages".
     doing: &'static str,
     pub(super) flush: Flush,
+    /// When it came into the line.
+    pub(super) came: Instant,
     caller: Sender<Call>,
 }
 
@@ -122,6 +125,7 @@ impl Line {
             work: Box::new(work),
             doing,
             flush,
+            came: Instant::now(),
             caller,
         };
         let leads = {

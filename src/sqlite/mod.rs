@@ -10,6 +10,7 @@ mod install;
 mod line;
 mod place;
 mod queues;
+mod readers;
 mod settle;
 mod sql;
 mod turn;
@@ -36,7 +37,8 @@ use self::dequeue::{Leased, lease, peek};
 use self::enqueue::enqueue;
 use self::fault::Work;
 use self::line::{Flush, Line};
-use self::place::Place;
+use self::place::{Contents, Place};
+use self::readers::Readers;
 use self::settle::{extend, settle, soonest};
 use self::watch::Watch;
 
@@ -51,31 +53,35 @@ pub use self::install::{SQLITE_SCHEMA, SQLITE_SCHEMA_VERSION};
 ///
 /// # What a crash leaves
 ///
-/// The file is good after a crash at any point, of the process as well as of the machine: it is
-/// in a transaction or it is not. With the default [`Durability::Full`] what `enqueue`, `archive` and all
-/// other settlements confirmed is on the disk. A lease may be forgotten if the machine loses power: the
-/// message is handed out again.
+/// The file is good after a crash at any point, of the process as well as of the machine. With the
+/// default [`Durability::Full`] what `enqueue`, `archive` and all other settlements confirmed is on
+/// the disk. A lease may be forgotten if the machine loses power: the message is handed out again.
 ///
 /// # Many at once
 ///
 /// SQLite has one writer at a time. Calls of several threads that come together share one
 /// transaction and one flush, so more threads are quicker than one. Processes take turns; a
-/// call waits for its turn up to the [`busy_timeout`](SqliteStoreBuilder::busy_timeout).
-/// Readers wait for nobody.
+/// call waits for theirs up to the [`busy_timeout`](SqliteStoreBuilder::busy_timeout).
+/// What only reads (counts, and looks into a queue that was empty) waits for nobody who writes.
 ///
-/// Who waits in the same process is woken at once; in another one within about 20 milliseconds.
+/// Who waits is woken at once by what calls of the same store make ready, and within about 20
+/// milliseconds by whatever else writes to the file.
 ///
 /// # The files
 ///
 /// Beside `queue.db` stand `queue.db-wal` and `queue.db-shm`, SQLite's log (part of the database:
-/// copy or move them only together, and only while nobody uses them), and `queue.db-turn`, which is
-/// empty. All have to be on a disk of the machine, not on a network's. What was deleted leaves
-/// room in the file that new messages use; the file becomes smaller by SQLite's `VACUUM` only.
+/// copy, move, replace or delete them only together, and only while nobody uses them), and
+/// `queue.db-turn`, which is empty. All have to be on a disk of the machine, not on a network's.
+///
+/// What was deleted leaves room in the file that new messages use; the file becomes smaller by
+/// SQLite's `VACUUM` only. The log is copied back into it every 16 MiB, and is larger only while
+/// some reader holds a snapshot from before: a transaction that stays open, a backup.
 ///
 /// # The clock
 ///
 /// The machine's, which all processes on it share. When it is set back, leases last and
-/// delayed messages wait that much longer; when it is set forward, they end sooner.
+/// delayed messages wait that much longer; when it is set forward, they end sooner. What is ready
+/// stays so.
 ///
 /// # Examples
 ///
@@ -104,7 +110,7 @@ pub struct SqliteStore {
 struct Inner {
     watch: Watch,
     /// What a file is read with, beside who writes.
-    reader: Option<Mutex<Connection>>,
+    readers: Option<Readers>,
     line: Line,
     place: Place,
     settings: Settings,
@@ -131,11 +137,10 @@ impl SqliteStore {
         doing: &'static str,
         work: impl FnOnce(&Connection) -> Work<T> + Send + 'static,
     ) -> Result<T> {
-        match &self.inner.reader {
-            Some(reader) => {
-                let db = reader.lock().unwrap_or_else(PoisonError::into_inner);
-                work(&db).map_err(|fault| fault.error(doing, &self.inner.place.to_string()))
-            }
+        match &self.inner.readers {
+            Some(readers) => readers
+                .with(work)?
+                .map_err(|fault| fault.error(doing, &self.inner.place.to_string())),
             None => self.write(doing, Flush::No, work),
         }
     }
@@ -144,11 +149,14 @@ impl SqliteStore {
     /// schema is ours.
     fn check_schema(&self) -> Result<()> {
         if !self.inner.checked.load(Ordering::Relaxed) {
-            let contents = self.read("read the schema's version", |db| Ok(place::contents(db)?))?;
-            install::check(contents, &self.inner.place.to_string())?;
+            install::check(self.contents()?, &self.inner.place.to_string())?;
             self.inner.checked.store(true, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    fn contents(&self) -> Result<Contents> {
+        self.read("read the schema's version", |db| Ok(place::contents(db)?))
     }
 
     /// Whether there is nothing to be had in a queue that had nothing before: asked without

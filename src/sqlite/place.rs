@@ -53,6 +53,9 @@ impl Place {
         if path.as_os_str().as_encoded_bytes().contains(&0) {
             return refuse("there is a NUL character in it");
         }
+        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return refuse("it ends as the name of a directory does, and should be a file");
+        }
         if let Ok(there) = path.metadata() {
             if there.is_dir() {
                 return refuse("it is a directory, and should be a file");
@@ -71,6 +74,8 @@ impl Place {
             let text = format!("path {}: {error}", path.display());
             Error::invalid(text).because(error)
         })?;
+        // As SQLite does, where it is a link: the files beside it are the same for all its names.
+        let path = path.canonicalize().unwrap_or(path);
         match path.parent() {
             Some(parent) if !parent.is_dir() => Err(Error::invalid(format!(
                 "path {}: there is no directory {}",
@@ -79,6 +84,24 @@ impl Place {
             ))),
             _ => Ok(Self::File { path, busy_timeout }),
         }
+    }
+
+    /// Whether a connection of somebody else's is to this database.
+    pub(super) fn check_same(&self, db: &Connection) -> Result<()> {
+        let theirs = db.path().map(Path::new).filter(|path| *path != "");
+        let is_same = match (self, theirs) {
+            (Self::File { path, .. }, Some(theirs)) => {
+                path == theirs || theirs.canonicalize().is_ok_and(|theirs| theirs == *path)
+            }
+            _ => false,
+        };
+        if is_same {
+            return Ok(());
+        }
+        let theirs = theirs.map_or("a database in memory".into(), Path::to_string_lossy);
+        Err(Error::invalid(format!(
+            "the transaction is on {theirs}, and the store is on {self}"
+        )))
     }
 
     pub(super) fn is_file(&self) -> bool {

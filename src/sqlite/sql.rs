@@ -73,6 +73,9 @@ statements! {
     /// worker, now, not seen since when
     SEE_WORKER = "UPDATE pgqrs_workers SET seen_at = ?2 WHERE id = ?1 AND seen_at < ?3";
 
+    /// Takes the place of the writer.
+    WRITE_NOTHING = "UPDATE pgqrs_store SET last_message = last_message WHERE false";
+
     /// How many ids. No row if there is no such queue.
     DRAW_IDS = "
         UPDATE pgqrs_store SET last_message = last_message + ?2
@@ -83,8 +86,8 @@ statements! {
     PUT_BODY = "
         INSERT INTO pgqrs_messages (id, queue_id, enqueued_at, payload) VALUES (?1, ?2, ?3, ?4)";
 
-    /// queue, id, vt
-    PUT_READY = "INSERT INTO pgqrs_live (queue_id, id, vt) VALUES (?1, ?2, ?3)";
+    /// queue, id. Ready at once, whatever becomes of the clock.
+    PUT_READY = "INSERT INTO pgqrs_live (queue_id, id, vt) VALUES (?1, ?2, 0)";
 
     /// queue, id, vt, worker, read_ct, attempt
     PUT_LEASED = "

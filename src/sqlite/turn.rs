@@ -15,14 +15,19 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The pause between two looks at the lock, where it is taken: nobody holds it for longer than
-/// the one who writes takes, except who waits for a process that is not ours.
+/// The pause between two looks at the lock, where it is taken: mostly nobody holds it for longer
+/// than the one who writes takes.
 const PAUSE: Duration = Duration::from_micros(200);
+
+/// How long the turn is waited for: then whoever has it is asleep, or waits for somebody who writes
+/// for long, and it is tried without.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Turn {
     file: File,
-    path: PathBuf,
+    /// It was waited for in vain the last time: until it is free it is not waited for again.
+    is_stuck: bool,
 }
 
 impl Turn {
@@ -40,35 +45,41 @@ impl Turn {
             let text = format!("could not open {}: {error}", path.display());
             Error::new(ErrorKind::Invalid, text).because(error)
         })?;
-        Ok(Self { file, path })
+        Ok(Self {
+            file,
+            is_stuck: false,
+        })
     }
 
-    /// Waits for the turn.
-    pub(super) fn wait(&self, began: Instant, at_most: Duration) -> Result<Waiting<'_>> {
+    /// Waits for the turn, but not for long; none where it is not to be had.
+    pub(super) fn wait(&mut self) -> Option<Waiting<'_>> {
+        let began = Instant::now();
         loop {
             match self.file.try_lock() {
-                Err(TryLockError::WouldBlock) if began.elapsed() < at_most => thread::sleep(PAUSE),
-                Err(TryLockError::WouldBlock) => {
-                    let text = format!(
-                        "others have been waiting to write, at {}, for longer than the \
-                         busy_timeout of {at_most:?}",
-                        self.path.display()
-                    );
-                    return Err(Error::new(ErrorKind::Unavailable, text));
+                Ok(()) => {
+                    self.is_stuck = false;
+                    return Some(Waiting(&self.file));
                 }
-                // Where there are no such locks, it is unfair, and works.
-                Ok(()) | Err(TryLockError::Error(_)) => return Ok(Waiting(self)),
+                Err(TryLockError::WouldBlock) if !self.is_stuck && began.elapsed() < PATIENCE => {
+                    thread::sleep(PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    self.is_stuck = true;
+                    return None;
+                }
+                // There are no such locks here.
+                Err(TryLockError::Error(_)) => return None,
             }
         }
     }
 }
 
 /// It is one's turn, until this is dropped.
-pub(super) struct Waiting<'a>(&'a Turn);
+pub(super) struct Waiting<'a>(&'a File);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         // The lock ends with the process at the latest.
-        let _ = self.0.file.unlock();
+        let _ = self.0.unlock();
     }
 }

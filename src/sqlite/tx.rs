@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::enqueue::enqueue;
 use super::settle::settle;
+use super::sql;
 use super::writer::apart;
 use super::{SqliteStore, fault::Work};
 use crate::error::Result;
@@ -20,6 +21,12 @@ impl SqliteStore {
         doing: &str,
         work: impl FnOnce(&Connection) -> Work<T>,
     ) -> Result<T> {
+        self.inner.place.check_same(db)?;
+        let work = |db: &Connection| {
+            // First of all: SQLite waits for other writers only where nothing was read before.
+            db.prepare_cached(sql::WRITE_NOTHING)?.execute([])?;
+            work(db)
+        };
         apart(db, work).map_err(|fault| fault.error(doing, "the caller's transaction"))
     }
 }
@@ -29,8 +36,16 @@ impl SqliteStore {
 ///
 /// Let the transaction be an immediate one (`TransactionBehavior::Immediate`), or a deferred one
 /// that has read nothing before: SQLite refuses to let one write that has read what others have
-/// changed since ([`Unavailable`](crate::ErrorKind::Unavailable)). While it is open, nobody else can write to the
-/// file, not even another call of this store: make it short.
+/// changed since ([`Unavailable`](crate::ErrorKind::Unavailable)). While it is open, nobody else
+/// can write to the file, not even another call of this store: make it short.
+///
+/// It waits for its own connection's `busy_timeout`, and is not in the line in which calls of
+/// stores wait: beside a store that writes without pause it has to wait for a second now and then,
+/// and sometimes for several, as SQLite looks ever more seldom. What it commits is on the disk as
+/// its connection says (`synchronous`), and wakes who waits within about 20 milliseconds.
+///
+/// A transaction on another database is refused ([`Invalid`](crate::ErrorKind::Invalid)); so is
+/// each for a store in memory, to which there is no other connection.
 ///
 /// Each call is done wholly or not at all, whatever becomes of the rest; on a connection in no
 /// transaction it is one of its own.

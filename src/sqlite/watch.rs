@@ -162,6 +162,12 @@ impl State {
         due
     }
 
+    /// What happens from here on is not seen.
+    fn disarm(&mut self) {
+        let all = self.waiting.values_mut();
+        all.for_each(|armed| *armed = Armed::Soon);
+    }
+
     /// Arms those who want to be, and returns their queues: they look once more then.
     fn arm(&mut self) -> Vec<i64> {
         let soon = self
@@ -234,8 +240,10 @@ impl Watcher {
             return None;
         }
         let Some(version) = self.version() else {
-            self.db = None;
-            return Some(AFTER_A_FAULT); // who waits is not armed meanwhile, and polls
+            // Another connection counts anew, and nobody is armed meanwhile, but polls.
+            (self.db, self.seen) = (None, None);
+            self.shared.lock().disarm();
+            return Some(AFTER_A_FAULT);
         };
         let changed = self.seen.replace(version) != Some(version);
         if !changed {

@@ -58,7 +58,8 @@ impl Writer {
             true => Flush::Yes,
             false => Flush::No,
         };
-        if let Err(error) = self.begin(flush) {
+        let came = jobs.first().map_or_else(Instant::now, |job| job.came);
+        if let Err(error) = self.begin(flush, came) {
             jobs.into_iter()
                 .for_each(|job| job.answer(Err(error.clone())));
             return Vec::new();
@@ -83,11 +84,11 @@ impl Writer {
                 return jobs.collect();
             }
         }
-        let committed = self.run(sql::COMMIT);
+        let committed = run(&self.db, sql::COMMIT);
         for waiting in done {
             let result = match &committed {
                 Ok(()) => Ok(()),
-                Err(error) => Err(self.not_committed(waiting.doing, error)),
+                Err(error) => Err(fault::from_commit(waiting.doing, &self.place, error)),
             };
             waiting.answer(result);
         }
@@ -109,14 +110,10 @@ impl Writer {
         apart(&self.db, work)
     }
 
-    /// Waits for the other processes, and begins.
-    fn begin(&mut self, flush: Flush) -> Result<()> {
+    /// Waits for the other processes, and begins. `came`: when the first of the calls did.
+    fn begin(&mut self, flush: Flush, came: Instant) -> Result<()> {
         let doing = "begin to write";
-        let began = Instant::now();
-        let waiting = match &self.turn {
-            Some(turn) => Some(turn.wait(began, self.busy_timeout)?),
-            None => None,
-        };
+        self.roll_back(); // only after a panic
         if self.may_flush && self.flushes != flush {
             let pragma = match flush {
                 Flush::Yes => sql::FLUSHED,
@@ -126,11 +123,13 @@ impl Writer {
             set.map_err(|error| fault::from_sqlite(doing, &self.place, error))?;
             self.flushes = flush;
         }
+        // Until it has begun.
+        let _turn = self.turn.as_mut().and_then(Turn::wait);
         let mut pause = FIRST_PAUSE;
         loop {
-            let begun = self.run(sql::BEGIN);
-            match begun {
-                Err(error) if fault::is_busy(&error) && began.elapsed() < self.busy_timeout => {}
+            match run(&self.db, sql::BEGIN) {
+                Ok(()) => return Ok(()),
+                Err(error) if fault::is_busy(&error) && came.elapsed() < self.busy_timeout => {}
                 Err(error) if fault::is_busy(&error) => {
                     let text = format!(
                         "could not {doing} in {}: others have been writing for longer than the \
@@ -139,18 +138,11 @@ impl Writer {
                     );
                     return Err(Error::new(ErrorKind::Unavailable, text).because(error));
                 }
-                begun => {
-                    drop(waiting);
-                    return begun.map_err(|error| fault::from_sqlite(doing, &self.place, error));
-                }
+                Err(error) => return Err(fault::from_sqlite(doing, &self.place, error)),
             }
             thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    }
-
-    fn run(&self, text: &str) -> rusqlite::Result<()> {
-        self.db.prepare_cached(text)?.execute([]).map(drop)
     }
 
     pub(super) fn roll_back(&self) {
@@ -159,17 +151,10 @@ impl Writer {
             let _ = self.db.execute_batch(sql::ROLLBACK);
         }
     }
+}
 
-    fn not_committed(&self, doing: &str, error: &rusqlite::Error) -> Error {
-        // An error of SQLite's cannot be cloned; its text and code can.
-        let copy = match error {
-            rusqlite::Error::SqliteFailure(code, text) => {
-                rusqlite::Error::SqliteFailure(*code, text.clone())
-            }
-            other => return Error::new(ErrorKind::Unexpected, other.to_string()),
-        };
-        fault::from_commit(doing, &self.place, copy)
-    }
+fn run(db: &Connection, text: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(text)?.execute([]).map(drop)
 }
 
 /// Does a piece of a transaction's work, or nothing of it.

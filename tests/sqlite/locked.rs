@@ -42,3 +42,32 @@ fn a_call_that_waits_in_vain_has_done_nothing_and_reads_go_on() {
     let counts = file.store.counts("tasks").unwrap();
     assert_eq!((counts.ready, counts.archived, counts.total()), (1, 1, 2));
 }
+
+/// A process that is stopped while it is its turn (as by Ctrl-Z) keeps nobody from writing.
+#[test]
+fn a_turn_that_nobody_gives_back_is_done_without() {
+    let file = InFile::with_tasks();
+    let turn = std::fs::File::open(format!("{}-turn", file.path().display())).unwrap();
+    turn.lock().unwrap();
+    let producer = Producer::new(&file.store, "tasks").unwrap();
+    for number in 0..20 {
+        producer.enqueue(&number).unwrap();
+    }
+    assert_eq!(file.store.counts("tasks").unwrap().ready, 20);
+}
+
+#[test]
+fn any_busy_timeout_but_zero_will_do() {
+    let file = InFile::with_tasks();
+    for timeout in [Duration::from_nanos(1), Duration::MAX] {
+        let store = SqliteStore::builder(file.path()).busy_timeout(timeout);
+        let store = store.build().unwrap();
+        Producer::new(&store, "tasks")
+            .unwrap()
+            .enqueue("in")
+            .unwrap();
+    }
+    assert_eq!(file.store.counts("tasks").unwrap().ready, 2);
+    let refused = SqliteStore::builder(file.path()).busy_timeout(Duration::ZERO);
+    assert_eq!(refused.build().unwrap_err().kind(), ErrorKind::Invalid);
+}

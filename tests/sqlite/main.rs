@@ -24,6 +24,7 @@ mod wait;
 
 mod alone;
 mod audit;
+mod clock;
 mod fair;
 mod file;
 mod full;
@@ -37,4 +38,5 @@ mod quickstart;
 mod refused;
 mod rights;
 mod schemas;
+mod theirs;
 mod wake;

@@ -143,7 +143,9 @@ fn a_lease_that_runs_out_wakes() {
     db.execute_batch(
         "BEGIN IMMEDIATE;
          INSERT INTO pgqrs_enqueue (queue, payload) VALUES ('tasks', '\"taken\"');
-         UPDATE pgqrs_live SET worker = 0, read_ct = 1, attempt = 1, vt = vt + 1500000;
+         UPDATE pgqrs_live SET worker = 0, read_ct = 1, attempt = 1,
+                               vt = (SELECT now FROM pgqrs_now) + 1500000
+         WHERE read_ct = 0;
          UPDATE pgqrs_queues SET front_vt = min(front_vt, (SELECT min(vt) FROM pgqrs_live));
          COMMIT",
     )
