@@ -155,7 +155,7 @@ statements! {
         WHERE queue_id = ?1 AND id = ?2 AND worker = ?3 AND ?4 IN (-1, read_ct)";
 
     /// The same, to look whether it is. (`RETURNING` of a DELETE would make a table for its one
-    /// row each time, which takes longer than both statements.)
+    /// row each time.)
     OWNED = "
         SELECT read_ct, attempt FROM pgqrs_live
         WHERE queue_id = ?1 AND id = ?2 AND worker = ?3 AND ?4 IN (-1, read_ct)";
