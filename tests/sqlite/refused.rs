@@ -9,6 +9,10 @@ use std::process::Command;
 use pgqrs::{ErrorKind, Producer, SqliteStore, Store};
 use tempfile::TempDir;
 
+use crate::alone;
+use crate::sleeper::Sleeper;
+use crate::told::MINUTE;
+
 /// What is in a directory. (Not for a file that this process has open: closing it would end
 /// SQLite's locks.)
 fn files(directory: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
@@ -202,4 +206,29 @@ fn odd_names_are_names() {
     }
     let made = files(directory.path());
     assert_eq!(made.len(), 2 * names.len(), "each, and its turn: {made:?}");
+}
+
+/// In a process of its own, as its directory is changed.
+#[test]
+fn a_relative_path_is_a_name_in_the_directory_of_now() {
+    let name = Path::new("file:x?mode=memory");
+    if alone::word().is_some() {
+        let store = SqliteStore::open(name).unwrap();
+        std::env::set_current_dir("/").unwrap();
+        store.create_queue("tasks").unwrap();
+        // What waits opens the file once more.
+        let sleeper = Sleeper::on(&store);
+        let producer = Producer::new(&store, "tasks").unwrap();
+        producer.enqueue("x").unwrap();
+        assert_eq!(sleeper.next(), "x");
+        sleeper.pool.shutdown(MINUTE).unwrap();
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.current_dir(directory.path());
+    let test = "refused::a_relative_path_is_a_name_in_the_directory_of_now";
+    alone::run(command, test, "go");
+    let store = SqliteStore::open(directory.path().join(name)).unwrap();
+    assert_eq!(store.counts("tasks").unwrap().archived, 1);
 }
