@@ -1,5 +1,6 @@
 //! Somebody who writes without a pause starves nobody.
 
+use std::fs::{File, TryLockError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::told::MINUTE;
 /// Short against what a starved call would wait.
 const SHORT: Duration = Duration::from_secs(5);
 const CALLS: usize = 200;
+const ROUNDS: usize = 50;
 
 /// Single calls, none of which fails.
 fn modest_calls(store: &SqliteStore) {
@@ -87,5 +89,48 @@ struct Over<'a>(&'a AtomicBool);
 impl Drop for Over<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// What makes it fair: one store waits for a stranger who writes, another comes later. Each is
+/// as one of another process.
+#[test]
+fn who_waits_is_served_before_who_comes_later() {
+    let file = InFile::with_tasks();
+    let mut turn = file.path().into_os_string();
+    turn.push("-turn");
+    let turn = File::open(turn).unwrap();
+    // To look at it takes it for a moment: whoever waits for it looks again.
+    let is_taken = || match turn.try_lock() {
+        Ok(()) => {
+            turn.unlock().unwrap();
+            false
+        }
+        Err(TryLockError::WouldBlock) => true,
+        Err(TryLockError::Error(error)) => panic!("{error}"),
+    };
+    let (first, second) = (file.another(), file.another());
+    let (first, second) = (
+        Producer::new(&first, "tasks").unwrap(),
+        Producer::new(&second, "tasks").unwrap(),
+    );
+    let stranger = file.foreign();
+    for _ in 0..ROUNDS {
+        stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let begun = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let earlier = scope.spawn(|| first.enqueue("earlier").unwrap().id);
+            wait_until("the first to have its turn", MINUTE, is_taken);
+            let later = scope.spawn(|| {
+                begun.store(true, Ordering::SeqCst);
+                second.enqueue("later").unwrap().id
+            });
+            wait_until("the second to begin", MINUTE, || {
+                begun.load(Ordering::SeqCst)
+            });
+            stranger.execute_batch("ROLLBACK").unwrap();
+            // Ids are given in the order of the commits.
+            assert!(earlier.join().unwrap() < later.join().unwrap());
+        });
     }
 }
