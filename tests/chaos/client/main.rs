@@ -1,0 +1,105 @@
+//! The processes that the chaos runs start: `chaos_client ROLE NAME LEDGER QUEUE` with the role
+//! `produce`, `work` (a pool) or `consume` (a bare consumer). Each works until its standard input
+//! ends, and keeps a ledger of every call and what came of it.
+//!
+//! An example only so that cargo builds it beside the tests.
+
+mod book;
+mod broken;
+mod consume;
+mod produce;
+mod record;
+mod work;
+
+#[path = "../errand.rs"]
+mod errand;
+#[path = "../line.rs"]
+mod line;
+
+use std::io::Read;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use pgqrs::{PgStoreBuilder, StopHandle};
+
+use crate::book::Book;
+use crate::broken::{Broken, Fault};
+use crate::record::Recorded;
+
+/// What everybody here works on.
+type Tested = Recorded<Broken>;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [role, name, ledger, queue] = &args[..] else {
+        panic!("usage: chaos_client ROLE NAME LEDGER QUEUE");
+    };
+    let stop = StopHandle::new();
+    let stopped = stop.clone();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        stopped.stop();
+    });
+    let book = Book::open(Path::new(ledger));
+    let Some(store) = connect(&book, &stop) else {
+        return;
+    };
+    match role.as_str() {
+        "produce" => produce::run(&store, &book, name, queue, &stop),
+        "work" => work::run(&store, &book, name, queue, &stop),
+        "consume" => consume::run(&store, name, queue, &stop),
+        other => panic!("there is no role {other:?}"),
+    }
+}
+
+/// Tries until there is a server; `None` if it is told to stop before.
+fn connect(book: &Book, stop: &StopHandle) -> Option<Tested> {
+    let fault = variable("CHAOS_FAULT");
+    loop {
+        match PgStoreBuilder::from_env().and_then(PgStoreBuilder::build) {
+            Ok(store) => {
+                let broken = Broken::new(store, fault);
+                return Some(Recorded::new(broken, book.clone()));
+            }
+            Err(error) => complain("connect", &error),
+        }
+        if stop.wait_timeout(A_MOMENT) {
+            return None;
+        }
+    }
+}
+
+/// Between two tries.
+const A_MOMENT: Duration = Duration::from_millis(20);
+
+/// For whoever looks into a run that went wrong.
+fn complain(doing: &str, error: &dyn std::error::Error) {
+    eprintln!("{doing}: {error}");
+}
+
+/// What an environment variable says, if it is set.
+fn variable<T: FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok()?;
+    match text.parse() {
+        Ok(value) => Some(value),
+        Err(_) => panic!("{name}: what is {text:?}?"),
+    }
+}
+
+/// A span in an environment variable, in milliseconds.
+fn millis(name: &str) -> Duration {
+    Duration::from_millis(variable(name).unwrap_or_default())
+}
+
+/// The fault to have, by name.
+impl FromStr for Fault {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        let all = Fault::ALL.iter().copied();
+        all.into_iter()
+            .find(|fault| fault.name() == name)
+            .ok_or(())
+    }
+}

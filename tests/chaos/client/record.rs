@@ -1,0 +1,215 @@
+//! A store that keeps the ledger: what is about to be done, and what came of it.
+
+use std::time::Duration;
+
+use pgqrs::{
+    Bell, Counts, Dequeue, Error, ErrorKind, IfNotEmpty, Message, NewMessage, Outcome, Queue,
+    Receipt, Result, Settings, Settlement, State, Store, Transactional, Wakeups,
+};
+
+use crate::book::Book;
+use crate::errand::Errand;
+use crate::line::{Delivery, End, Fate, Line};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded<S> {
+    inner: S,
+    book: Book,
+}
+
+impl<S> Recorded<S> {
+    pub(crate) fn new(inner: S, book: Book) -> Self {
+        Self { inner, book }
+    }
+
+    pub(crate) fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    fn leased(&self, messages: &[Message]) {
+        self.book.write(messages.iter().map(|message| {
+            let errand: Errand = message.json().unwrap();
+            Line::Leased {
+                delivery: delivery(&Receipt::from(message)),
+                lapsed: message.lapsed,
+                producer: errand.producer,
+                n: errand.n,
+            }
+        }));
+    }
+
+    fn ending(&self, settlements: &[Settlement]) {
+        self.book.write(settlements.iter().map(|s| Line::Ending {
+            delivery: delivery(&s.receipt),
+            end: end(&s.outcome),
+        }));
+    }
+
+    fn ended(&self, settlements: &[Settlement], answers: &Result<Vec<bool>>) {
+        let fate = |position: usize| match answers {
+            Ok(answers) if answers[position] => Fate::Yes,
+            Ok(_) => Fate::No,
+            Err(error) => fate(error),
+        };
+        let settlements = settlements.iter().enumerate();
+        self.book.write(settlements.map(|(position, s)| Line::Ended {
+            delivery: delivery(&s.receipt),
+            end: end(&s.outcome),
+            fate: fate(position),
+        }));
+    }
+}
+
+/// What an error says of the call.
+pub(crate) fn fate(error: &Error) -> Fate {
+    match error.kind() {
+        ErrorKind::FateUnknown => Fate::Unknown,
+        _ => Fate::Refused,
+    }
+}
+
+pub(crate) fn delivery(receipt: &Receipt) -> Delivery {
+    Delivery {
+        id: receipt.id(),
+        worker: receipt.worker().unwrap(),
+        read_ct: receipt.read_ct().unwrap(),
+    }
+}
+
+fn end(outcome: &Outcome) -> End {
+    match outcome {
+        Outcome::Archive => End::Archive,
+        Outcome::Delete => End::Delete,
+        Outcome::Release { .. } => End::Release,
+        Outcome::DeadLetter(_) => End::Dead,
+    }
+}
+
+fn archivings(receipts: &[Receipt]) -> Vec<Settlement> {
+    let archive = |receipt: &Receipt| Settlement {
+        receipt: *receipt,
+        outcome: Outcome::Archive,
+    };
+    receipts.iter().map(archive).collect()
+}
+
+/// Enqueueing is written down by who does it: only a producer knows what it tries again.
+#[deny(clippy::missing_trait_methods)]
+impl<S: Store> Store for Recorded<S> {
+    fn settings(&self) -> &Settings {
+        self.inner.settings()
+    }
+    fn install(&self) -> Result<()> {
+        self.inner.install()
+    }
+    fn create_queue(&self, name: &str) -> Result<Queue> {
+        self.inner.create_queue(name)
+    }
+    fn queue(&self, name: &str) -> Result<Queue> {
+        self.inner.queue(name)
+    }
+    fn queues(&self) -> Result<Vec<Queue>> {
+        self.inner.queues()
+    }
+    fn delete_queue(&self, name: &str, messages: IfNotEmpty) -> Result<()> {
+        self.inner.delete_queue(name, messages)
+    }
+    fn purge(&self, name: &str, states: &[State]) -> Result<u64> {
+        self.inner.purge(name, states)
+    }
+    fn counts(&self, name: &str) -> Result<Counts> {
+        self.inner.counts(name)
+    }
+    fn register_worker(&self, queue_id: i64, name: &str) -> Result<i64> {
+        self.inner.register_worker(queue_id, name)
+    }
+    fn enqueue(
+        &self,
+        queue_id: i64,
+        messages: Vec<NewMessage>,
+        delay: Option<Duration>,
+    ) -> Result<Vec<Message>> {
+        self.inner.enqueue(queue_id, messages, delay)
+    }
+    fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>> {
+        let messages = self.inner.dequeue(dequeue)?;
+        self.leased(&messages);
+        Ok(messages)
+    }
+    fn extend_visibility(
+        &self,
+        queue_id: i64,
+        receipts: &[Receipt],
+        by: Duration,
+    ) -> Result<Vec<bool>> {
+        let answers = self.inner.extend_visibility(queue_id, receipts, by)?;
+        let lost = receipts.iter().zip(&answers).filter(|(_, owned)| !**owned);
+        self.book.write(lost.map(|(receipt, _)| Line::Lost {
+            delivery: delivery(receipt),
+        }));
+        Ok(answers)
+    }
+    fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
+        self.ending(settlements);
+        let answers = self.inner.settle(queue_id, settlements);
+        self.ended(settlements, &answers);
+        answers
+    }
+    fn archive_and_dequeue(
+        &self,
+        receipts: &[Receipt],
+        dequeue: &Dequeue,
+    ) -> Result<(Vec<bool>, Vec<Message>)> {
+        let settlements = archivings(receipts);
+        self.ending(&settlements);
+        match self.inner.archive_and_dequeue(receipts, dequeue) {
+            Ok((answers, messages)) => {
+                self.leased(&messages);
+                let answers = Ok(answers);
+                self.ended(&settlements, &answers);
+                Ok((answers?, messages))
+            }
+            Err(error) => {
+                self.ended(&settlements, &Err(error.clone()));
+                Err(error)
+            }
+        }
+    }
+    fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
+        self.inner.wakeups(bells)
+    }
+    fn wakes_consumers(&self) -> bool {
+        self.inner.wakes_consumers()
+    }
+}
+
+impl<Tx: ?Sized, S: Transactional<Tx>> Transactional<Tx> for Recorded<S> {
+    fn enqueue_in(
+        &self,
+        tx: &mut Tx,
+        queue_id: i64,
+        messages: Vec<NewMessage>,
+        delay: Option<Duration>,
+    ) -> Result<Vec<Message>> {
+        self.inner.enqueue_in(tx, queue_id, messages, delay)
+    }
+
+    /// What came of it, if it is not refused here, who commits has to write.
+    fn settle_in(
+        &self,
+        tx: &mut Tx,
+        queue_id: i64,
+        settlements: &[Settlement],
+    ) -> Result<Vec<bool>> {
+        self.ending(settlements);
+        let answers = self.inner.settle_in(tx, queue_id, settlements);
+        let refused = answers.is_err();
+        let nothing = answers
+            .as_ref()
+            .is_ok_and(|answers| !answers.contains(&true));
+        if refused || nothing {
+            self.ended(settlements, &answers);
+        }
+        answers
+    }
+}

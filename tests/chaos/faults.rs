@@ -1,0 +1,71 @@
+//! The audit can fail: each fault of a store is found, under its name.
+
+use crate::harness::audit::Wrong;
+use crate::harness::child::Role;
+use crate::harness::errand::ERRANDS;
+use crate::harness::run::Run;
+use crate::support::{Schema, server};
+
+/// Runs everybody on a store that has the fault (see the client's `broken.rs`), and has the
+/// audit find it.
+#[track_caller]
+fn is_found(fault: &str, wrong: Wrong, prepare: impl Fn(&mut Run), disturb: impl Fn(&mut Run)) {
+    let schema = Schema::new();
+    let mut run = Run::new(server().dsn(), schema.name());
+    run.set("CHAOS_FAULT", fault);
+    prepare(&mut run);
+    run.start_on(Role::Producer, ERRANDS);
+    run.start(Role::Worker);
+    run.start(Role::Worker);
+    run.wait("deliveries", |figures| figures.deliveries >= 100);
+    disturb(&mut run);
+    let audit = run.audit();
+    println!("{audit}");
+    assert!(audit.wrongs().contains(&wrong), "{wrong:?}: {audit}");
+}
+
+/// Handlers that take longer than their leases, which nobody extends.
+fn late(run: &mut Run) {
+    run.set("PGQRS_LOCK_TIME", "100ms").set("CHAOS_WORK", 150);
+}
+
+fn kill_workers(run: &mut Run) {
+    for _ in 0..4 {
+        let before = run.figures().deliveries;
+        run.wait("deliveries", |figures| figures.deliveries >= before + 50);
+        for number in run.working(Role::Worker) {
+            run.process(number).kill();
+            run.start(Role::Worker);
+        }
+    }
+}
+
+fn nothing(_: &mut Run) {}
+
+macro_rules! faults {
+    ($($name:ident: $fault:literal is $wrong:ident, $prepare:ident, $disturb:ident;)+) => {$(
+        #[test]
+        fn $name() {
+            is_found($fault, Wrong::$wrong, $prepare, $disturb);
+        }
+    )+};
+}
+
+faults! {
+    a_missing_fence: "no-fence" is EndedByALateDelivery, late, nothing;
+    a_lost_release: "release-lost" is Lost, nothing, nothing;
+    a_forgotten_release: "release-forgotten" is ReleaseLost, nothing, nothing;
+    an_archiving_done_twice: "archived-twice" is ArchivedTwice, nothing, nothing;
+    an_acknowledgement_for_all: "acknowledged-twice" is AcknowledgedTwice, late, nothing;
+    a_forgotten_archiving: "archive-forgotten" is AcknowledgementLost, nothing, nothing;
+    a_lost_enqueue: "enqueue-lost" is Lost, nothing, nothing;
+    half_a_message: "enqueue-half" is HalfThere, nothing, nothing;
+    an_enqueue_done_twice: "enqueue-twice" is StoredTwice, nothing, nothing;
+    an_enqueue_that_was_refused: "enqueue-after-all" is StoredTwice, nothing, nothing;
+    half_a_batch: "enqueue-in-part" is BatchInPart, nothing, nothing;
+    a_changed_payload: "payload-changed" is PayloadChanged, nothing, nothing;
+    a_lease_that_hides_nothing: "leased-twice" is LeasedTwice, nothing, nothing;
+    a_message_given_up_too_early: "given-up" is GivenUp, nothing, nothing;
+    a_message_ended_unasked: "ended-unasked" is EndedByNobody, nothing, nothing;
+    an_effect_apart_from_its_transaction: "effect-apart" is EffectNotOnce, nothing, kill_workers;
+}

@@ -1,0 +1,107 @@
+//! One process of a run.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use crate::support::wait_until;
+
+/// Nothing here takes that long: what is waited for in vain has failed.
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+/// A process that works until its standard input ends. Killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    /// Whether it was killed, and so owes nobody a good end.
+    killed: bool,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Puts errands in.
+    Producer,
+    /// A pool that does errands.
+    Worker,
+    /// A bare consumer, of the other queue.
+    Consumer,
+}
+
+impl Process {
+    /// Starts `command`, whose complaints go to a file in `dir`.
+    pub(crate) fn start(mut command: Command, name: &str, role: Role, dir: &Path) -> Self {
+        let log = File::create(dir.join(format!("{name}.log"))).unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self {
+            name: name.to_owned(),
+            role,
+            stdin: child.stdin.take(),
+            child,
+            killed: false,
+        }
+    }
+
+    /// Whether it was neither killed nor told to end.
+    pub(crate) fn works(&self) -> bool {
+        !self.killed && self.stdin.is_some()
+    }
+
+    /// Kills it (SIGKILL).
+    pub(crate) fn kill(&mut self) {
+        self.killed = true;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Sends it a signal: std has none but KILL.
+    pub(crate) fn signal(&self, signal: &str) {
+        let script = r#"kill -s "$1" "$2""#;
+        let sent = Command::new("sh")
+            .args(["-c", script, "sh", signal, &self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Tells it to end.
+    pub(crate) fn end(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits until it has ended, and well.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, dir: &Path) {
+        if self.killed {
+            return;
+        }
+        let mut status = None;
+        wait_until(&format!("{} to end", self.name), MINUTE, || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        let log = dir.join(format!("{}.log", self.name));
+        let said = fs::read_to_string(log).unwrap_or_default();
+        let lines: Vec<&str> = said.lines().collect();
+        let last = lines[lines.len().saturating_sub(20)..].join("\n");
+        assert!(
+            status.unwrap().success(),
+            "{} ended badly:\n{last}",
+            self.name
+        );
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

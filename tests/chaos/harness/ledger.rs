@@ -1,0 +1,128 @@
+//! Reading the ledgers of all processes of a run, while they are being written and afterwards.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::line::{Delivery, End, Fate, Line};
+
+/// The ledger of one process.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// Whose.
+    pub(crate) name: String,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) figures: Figures,
+    path: PathBuf,
+    /// How much of the file was read.
+    read: u64,
+}
+
+impl Ledger {
+    pub(crate) fn new(name: &str, path: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            lines: Vec::new(),
+            figures: Figures::default(),
+            path: path.to_owned(),
+            read: 0,
+        }
+    }
+
+    /// Reads what was written since the last time: whole lines, as a killed process may have left
+    /// a part of one.
+    pub(crate) fn read_on(&mut self) {
+        let Ok(mut file) = File::open(&self.path) else {
+            return; // it has not begun yet
+        };
+        let mut text = String::new();
+        file.seek(SeekFrom::Start(self.read)).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        for line in text[..whole].lines() {
+            let parsed: Result<Line, String> = line.parse();
+            let parsed = parsed.unwrap_or_else(|why| panic!("{}: {line}: {why}", self.name));
+            self.figures.count(&parsed);
+            self.lines.push(parsed);
+        }
+        self.read += whole as u64;
+    }
+
+    /// The deliveries that it has, as far as it knows.
+    pub(crate) fn held(&self) -> Vec<Delivery> {
+        let mut held: Vec<Delivery> = Vec::new();
+        for line in &self.lines {
+            match line {
+                Line::Leased { delivery, .. } => held.push(*delivery),
+                Line::Ended { delivery, .. } | Line::Lost { delivery } => {
+                    held.retain(|other| other != delivery);
+                }
+                _ => {}
+            }
+        }
+        held
+    }
+
+}
+
+/// How much there is of what, in one ledger or in all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Figures {
+    /// Messages put in for certain.
+    pub(crate) put: usize,
+    /// Deliveries ended for good, for certain.
+    pub(crate) done: usize,
+    pub(crate) deliveries: usize,
+    /// Deliveries after a lease that ran out.
+    pub(crate) lapsed: usize,
+    /// Late deliveries that were told so.
+    pub(crate) late: usize,
+    /// Calls whose fate nobody knows.
+    pub(crate) unknown: usize,
+    /// Calls that failed, certainly without an effect.
+    pub(crate) refused: usize,
+}
+
+impl Figures {
+    fn count(&mut self, line: &Line) {
+        match line {
+            Line::Put { ids, .. } => self.put += ids.len(),
+            Line::Leased { lapsed, .. } => {
+                self.deliveries += 1;
+                self.lapsed += usize::from(*lapsed);
+            }
+            Line::Lost { .. } => self.late += 1,
+            Line::NotPut { fate, .. } => self.failed(*fate),
+            Line::Ended { end, fate, .. } => match fate {
+                Fate::Yes => self.done += usize::from(*end != End::Release),
+                Fate::No => self.late += 1,
+                Fate::Refused | Fate::Unknown => self.failed(*fate),
+            },
+            Line::Putting { .. } | Line::Ending { .. } => {}
+        }
+    }
+
+    fn failed(&mut self, fate: Fate) {
+        match fate {
+            Fate::Unknown => self.unknown += 1,
+            _ => self.refused += 1,
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.put += other.put;
+        self.done += other.done;
+        self.deliveries += other.deliveries;
+        self.lapsed += other.lapsed;
+        self.late += other.late;
+        self.unknown += other.unknown;
+        self.refused += other.refused;
+    }
+
+    /// Of all of them.
+    pub(crate) fn of(ledgers: &[Ledger]) -> Self {
+        let mut all = Self::default();
+        ledgers.iter().for_each(|ledger| all.add(&ledger.figures));
+        all
+    }
+}

@@ -1,0 +1,250 @@
+//! One run: a schema, processes that work on it, and the audit at its end.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use pgqrs::{PgStore, Store};
+use postgres::{Client, NoTls};
+use tempfile::TempDir;
+
+use super::audit::Audit;
+use super::child::{MINUTE, Process, Role};
+use super::errand::{ERRANDS, PLAIN};
+use super::ledger::{Figures, Ledger};
+use super::snapshot::Snapshot;
+use crate::support::wait_until;
+
+/// How long the last worker has to do what is left. Longer than any lease.
+const DRAIN: Duration = Duration::from_secs(40);
+
+/// What all processes are started with; what a scenario sets comes after it.
+const SETTINGS: [(&str, &str); 7] = [
+    ("PGQRS_LOCK_TIME", "1s"),
+    ("PGQRS_POLL_INTERVAL", "50ms"),
+    ("PGQRS_POOL_SIZE", "4"),
+    ("PGQRS_CONNECTION_TIMEOUT", "1s"),
+    ("CHAOS_PAUSE", "4"),
+    ("CHAOS_WORK", "1"),
+    ("RUST_BACKTRACE", "1"),
+];
+
+pub(crate) struct Run {
+    dir: TempDir,
+    /// How the audit reaches the database, ...
+    dsn: String,
+    schema: String,
+    /// ... and how the processes do.
+    settings: Vec<(String, String)>,
+    processes: Vec<Process>,
+    ledgers: Vec<Ledger>,
+    leases_forgotten: bool,
+}
+
+impl Run {
+    /// Prepares a schema that nobody else uses.
+    pub(crate) fn new(dsn: &str, schema: &str) -> Self {
+        let run = Self {
+            dir: tempfile::tempdir().unwrap(),
+            dsn: dsn.to_owned(),
+            schema: schema.to_owned(),
+            settings: Vec::new(),
+            processes: Vec::new(),
+            ledgers: Vec::new(),
+            leases_forgotten: false,
+        };
+        let store = PgStore::builder(dsn).schema(schema).pool_size(1);
+        let store = store.build().unwrap();
+        store.install().unwrap();
+        store.create_queue(ERRANDS).unwrap();
+        store.create_queue(PLAIN).unwrap();
+        // No key: a row that is written twice must be there twice.
+        let mut client = run.client();
+        client
+            .batch_execute("CREATE TABLE effects (message bigint NOT NULL)")
+            .unwrap();
+        run
+    }
+
+    /// Sets an environment variable for the processes that are started from now on.
+    pub(crate) fn set(&mut self, name: &str, value: impl ToString) -> &mut Self {
+        self.settings.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Says that the server may forget leases: it is going to crash.
+    pub(crate) fn may_forget_leases(&mut self) {
+        self.leases_forgotten = true;
+    }
+
+    /// Two producers, two workers and a consumer, which is what most scenarios need.
+    pub(crate) fn with_everybody(&mut self) -> &mut Self {
+        self.start_on(Role::Producer, ERRANDS);
+        self.start_on(Role::Producer, PLAIN);
+        self.start(Role::Worker);
+        self.start(Role::Worker);
+        self.start(Role::Consumer);
+        self
+    }
+
+    /// Starts another process, and returns its number.
+    pub(crate) fn start(&mut self, role: Role) -> usize {
+        self.start_on(
+            role,
+            match role {
+                Role::Producer | Role::Worker => ERRANDS,
+                Role::Consumer => PLAIN,
+            },
+        )
+    }
+
+    pub(crate) fn start_on(&mut self, role: Role, queue: &str) -> usize {
+        self.start_as(role, queue, |_| {})
+    }
+
+    /// Starts a process whose command is changed before.
+    pub(crate) fn start_as(
+        &mut self,
+        role: Role,
+        queue: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> usize {
+        let number = self.processes.len();
+        let (word, name) = match role {
+            Role::Producer => ("produce", format!("producer-{number}")),
+            Role::Worker => ("work", format!("worker-{number}")),
+            Role::Consumer => ("consume", format!("consumer-{number}")),
+        };
+        let path = self.dir.path().join(format!("{name}.ledger"));
+        let mut command = Command::new(client());
+        command
+            .args([word, &name])
+            .arg(&path)
+            .arg(queue)
+            .env("PGQRS_DSN", &self.dsn)
+            .env("PGQRS_SCHEMA", &self.schema)
+            .envs(SETTINGS);
+        let settings = self.settings.iter();
+        command.envs(settings.map(|(name, value)| (name, value)));
+        change(&mut command);
+        self.ledgers.push(Ledger::new(&name, &path));
+        let process = Process::start(command, &name, role, self.dir.path());
+        self.processes.push(process);
+        number
+    }
+
+    pub(crate) fn process(&mut self, number: usize) -> &mut Process {
+        &mut self.processes[number]
+    }
+
+    /// The ledger of a process, as it is now.
+    pub(crate) fn ledger(&mut self, number: usize) -> &Ledger {
+        self.ledgers[number].read_on();
+        &self.ledgers[number]
+    }
+
+    /// The processes of this role that work.
+    pub(crate) fn working(&self, role: Role) -> Vec<usize> {
+        let processes = self.processes.iter().enumerate();
+        let working = processes.filter(|(_, process)| process.role == role && process.works());
+        working.map(|(number, _)| number).collect()
+    }
+
+    /// What all ledgers say by now.
+    pub(crate) fn figures(&mut self) -> Figures {
+        self.ledgers.iter_mut().for_each(Ledger::read_on);
+        Figures::of(&self.ledgers)
+    }
+
+    /// Waits until the figures are as wanted.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, what: &str, wanted: impl Fn(&Figures) -> bool) {
+        wait_until(what, MINUTE, || wanted(&self.figures()));
+    }
+
+    /// Waits until so many more messages are put in, and so many more are done.
+    #[track_caller]
+    pub(crate) fn progress(&mut self, more: usize) {
+        let Figures { put, done, .. } = self.figures();
+        self.wait(&format!("{more} more messages to come and go"), |now| {
+            now.put >= put + more && now.done >= done + more
+        });
+    }
+
+    /// A connection of the scenario's own, with the schema as its `search_path`.
+    pub(crate) fn client(&self) -> Client {
+        let mut client = Client::connect(&self.dsn, NoTls).unwrap();
+        let sql = format!(
+            "CREATE SCHEMA IF NOT EXISTS \"{0}\"; SET search_path = \"{0}\"",
+            self.schema
+        );
+        client.batch_execute(&sql).unwrap();
+        client
+    }
+
+    /// Has the producers end, everything be worked off by those who are left, and one more of
+    /// each, and audits it all.
+    #[track_caller]
+    pub(crate) fn audit(mut self) -> Audit {
+        self.end(Role::Producer);
+        self.set("CHAOS_WORK", 0).set("PGQRS_LOCK_TIME", "1s");
+        self.start(Role::Worker);
+        self.start(Role::Consumer);
+        self.drain();
+        self.end(Role::Worker);
+        self.end(Role::Consumer);
+        self.ledgers.iter_mut().for_each(Ledger::read_on);
+        let tables = Snapshot::take(&mut self.client());
+        Audit::of(&self.ledgers, &tables, self.leases_forgotten)
+    }
+
+    /// [`audit`](Self::audit), and finds nothing wrong. Says what there was.
+    #[track_caller]
+    pub(crate) fn holds(self) -> Audit {
+        let audit = self.audit();
+        println!("{audit}");
+        assert!(audit.findings.is_empty(), "{audit}");
+        assert!(audit.confirmed > 0 && audit.archived > 0, "{audit}");
+        audit
+    }
+
+    fn end(&mut self, role: Role) {
+        let processes = self.processes.iter_mut();
+        let mut ending: Vec<_> = processes.filter(|process| process.role == role).collect();
+        ending.iter_mut().for_each(|process| process.end());
+        for process in ending {
+            process.wait(self.dir.path());
+        }
+    }
+
+    /// Waits until nothing is left to do. What stays is the audit's to find.
+    fn drain(&mut self) {
+        let mut client = self.client();
+        let end = std::time::Instant::now() + DRAIN;
+        let left = "SELECT (SELECT count(*) FROM pgqrs_live) + (SELECT count(*) FROM pgqrs_scheduled)";
+        wait_until("the queue to be worked off, or not", MINUTE, || {
+            let left: i64 = client.query_one(left, &[]).unwrap().get(0);
+            left == 0 || std::time::Instant::now() > end
+        });
+    }
+}
+
+/// The program that the processes run: built once, beside this one.
+fn client() -> PathBuf {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--example", "chaos_client"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        assert!(built.unwrap().success());
+        let this = env::current_exe().unwrap();
+        let target = this.parent().and_then(|deps| deps.parent()).unwrap();
+        target.join("examples").join("chaos_client")
+    };
+    PATH.get_or_init(build).clone()
+}

@@ -1,0 +1,102 @@
+//! Servers that end sessions, shut down at once, and die.
+
+use std::time::Duration;
+
+use crate::harness::child::Role;
+use crate::harness::line::Line;
+use crate::harness::run::Run;
+use crate::support::{private_server, wait_until};
+
+/// All sessions but the one that asks.
+const TERMINATE: &str = "
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+
+#[test]
+fn sessions_are_terminated_several_times_a_second() {
+    let server = private_server();
+    let mut run = Run::new(server.dsn(), "public");
+    run.with_everybody().progress(100);
+    let mut client = run.client();
+    let mut terminated = 0;
+    for _ in 0..20 {
+        terminated += client.query_one(TERMINATE, &[]).unwrap().get::<_, i64>(0);
+        run.progress(30);
+    }
+    assert!(terminated > 60, "{terminated}");
+    drop(client);
+    let audit = run.holds();
+    assert!(audit.said.unknown + audit.said.refused > 0, "{audit}");
+}
+
+#[test]
+fn the_server_is_shut_down_at_once_and_restarted() {
+    let server = private_server();
+    let mut run = Run::new(server.dsn(), "public");
+    run.may_forget_leases();
+    run.with_everybody();
+    for _ in 0..3 {
+        run.progress(150);
+        server.restart_immediate();
+    }
+    run.progress(150);
+    run.holds();
+}
+
+#[test]
+fn the_server_is_killed() {
+    let server = private_server();
+    let mut run = Run::new(server.dsn(), "public");
+    run.may_forget_leases();
+    run.with_everybody();
+    for _ in 0..3 {
+        run.progress(150);
+        server.kill();
+        server.start();
+    }
+    run.progress(150);
+    run.holds();
+}
+
+/// The commit of a dequeue is not waited for. A server that dies before it is flushed has
+/// forgotten the lease, and its message goes to somebody else while the first one works on it.
+#[test]
+fn the_server_is_killed_before_a_lease_was_flushed() {
+    let server = private_server();
+    let mut run = Run::new(server.dsn(), "public");
+    run.may_forget_leases();
+    // Nothing is flushed but by those who wait for it.
+    let mut client = run.client();
+    for sql in [
+        "ALTER SYSTEM SET wal_writer_delay = '10s'",
+        "ALTER SYSTEM SET wal_writer_flush_after = 0",
+        "SELECT pg_reload_conf()",
+    ] {
+        client.execute(sql, &[]).unwrap();
+    }
+    let producer = run.start(Role::Producer);
+    run.wait("messages", |figures| figures.put >= 20);
+    run.process(producer).end();
+    wait_until("the last of them", Duration::from_secs(60), || {
+        let lines = &run.ledger(producer).lines;
+        !matches!(lines.last(), Some(Line::Putting { .. }))
+    });
+    drop(client);
+    // Long enough to be still at work when the server is back.
+    run.set("CHAOS_WORK", 3_000).set("PGQRS_LOCK_TIME", "60s");
+    let slow = run.start(Role::Worker);
+    run.wait("deliveries", |figures| figures.deliveries >= 5);
+    server.kill();
+    server.start();
+    let held = run.ledger(slow).held();
+    let mut client = run.client();
+    let sql = "SELECT count(*) FROM pgqrs_live WHERE read_ct = 0 AND id = ANY ($1)";
+    let ids: Vec<i64> = held.iter().map(|delivery| delivery.id).collect();
+    let forgotten: i64 = client.query_one(sql, &[&ids]).unwrap().get(0);
+    assert!(forgotten > 0, "no lease was forgotten: {held:?}");
+    drop(client);
+    run.set("CHAOS_WORK", 1).set("PGQRS_LOCK_TIME", "1s");
+    let audit = run.holds();
+    println!("{forgotten} leases were forgotten");
+    assert!(audit.said.late > 0, "{audit}");
+}
