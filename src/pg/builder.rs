@@ -271,7 +271,26 @@ impl PgStoreBuilder {
         if config.get_application_name().is_none() {
             config.application_name("pgqrs");
         }
+        notice_dead_peers(&mut config);
         Ok(config)
+    }
+}
+
+/// Has the kernel find out within about a minute that the other side is gone without a word: a call
+/// would wait for its answer for ever. What the DSN says holds.
+fn notice_dead_peers(config: &mut Config) {
+    const LIBRARY_DEFAULT: Duration = Duration::from_secs(2 * 60 * 60);
+    if config.get_keepalives_idle() == LIBRARY_DEFAULT {
+        config.keepalives_idle(Duration::from_secs(30));
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(Duration::from_secs(10));
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(3);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(Duration::from_secs(60));
     }
 }
 

@@ -48,6 +48,12 @@ pub(super) fn fate(error: &postgres::Error) -> Fate {
     }
 }
 
+/// Whether the session is on a server that takes no writes any more, having become a standby: a new
+/// one may find the primary.
+pub(super) fn is_read_only(error: &postgres::Error) -> bool {
+    error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+}
+
 fn is_io(error: &postgres::Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -55,6 +55,14 @@ const PURGE_PASSES: usize = 10;
 /// itself. A call that certainly was not carried out is sent again; one whose fate nobody
 /// can know fails with [`FateUnknown`](ErrorKind::FateUnknown).
 ///
+/// A peer that is gone without a word (a cut cable, a machine without power) is noticed by TCP
+/// within about a minute, unless the DSN sets `keepalives_idle`, `keepalives_interval`,
+/// `keepalives_retries` or `tcp_user_timeout` itself.
+///
+/// With several hosts in the DSN and `target_session_attrs=read-write`, as in
+/// `postgresql://a,b/mydb?target_session_attrs=read-write`, it goes to whichever is the primary, also
+/// after a failover.
+///
 /// # Payloads that it cannot read
 ///
 /// What somebody wrote into the tables by other means may be valid JSON and still more

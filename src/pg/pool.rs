@@ -276,8 +276,8 @@ impl Database {
                 Fate::Unknown if !session.sent => Fate::NotExecuted,
                 fate => fate,
             };
-            if fate != Fate::Refused {
-                conn.dead = true;
+            conn.dead |= fate != Fate::Refused || fault::is_read_only(&error);
+            if conn.dead {
                 drop(conn);
                 self.suspicion.raise();
             }

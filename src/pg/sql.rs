@@ -193,7 +193,10 @@ statements! {
 pub(crate) const LISTEN_HELLO: &str = "LISTEN pgqrs_hello";
 pub(crate) const UNLISTEN_HELLO: &str = "UNLISTEN pgqrs_hello";
 
-pub(crate) const BEGIN: &str = "BEGIN";
+/// The beginning of a transaction of several statements. Between those we do nothing that takes
+/// time; but a process can be stopped there, or its machine suspended, and what it has locked
+/// would stay so, whatever its leases say: the server ends it.
+pub(crate) const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'";
 pub(crate) const COMMIT: &str = "COMMIT";
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
 

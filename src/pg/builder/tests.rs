@@ -136,3 +136,22 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(settings.poll_interval, Duration::from_millis(250));
     assert_eq!(settings.payload_limit, 1_048_576);
 }
+
+#[test]
+fn dead_peers_are_noticed_unless_the_dsn_says_otherwise() {
+    let seconds = |n| Some(Duration::from_secs(n));
+    let config = |dsn| PgStore::builder(dsn).config().unwrap();
+    let ours = config("postgresql://localhost/db");
+    assert_eq!(Some(ours.get_keepalives_idle()), seconds(30));
+    assert_eq!(ours.get_keepalives_interval(), seconds(10));
+    assert_eq!(ours.get_keepalives_retries(), Some(3));
+    assert_eq!(ours.get_tcp_user_timeout().copied(), seconds(60));
+    let theirs = config(
+        "host=localhost keepalives_idle=7 keepalives_interval=8 keepalives_retries=9 \
+         tcp_user_timeout=10",
+    );
+    assert_eq!(Some(theirs.get_keepalives_idle()), seconds(7));
+    assert_eq!(theirs.get_keepalives_interval(), seconds(8));
+    assert_eq!(theirs.get_keepalives_retries(), Some(9));
+    assert_eq!(theirs.get_tcp_user_timeout().copied(), seconds(10));
+}

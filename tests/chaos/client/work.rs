@@ -94,7 +94,7 @@ impl Worker {
         let idle = self.idle.lock().unwrap().pop();
         let mut client = match idle {
             Some(client) if !client.is_closed() => client,
-            _ => Client::connect(&std::env::var("PGQRS_DSN")?, NoTls)?,
+            _ => connect()?,
         };
         let receipt = context.receipt();
         if self.apart {
@@ -122,4 +122,11 @@ impl Worker {
         context.settled();
         Ok(())
     }
+}
+
+/// A connection for transactions that the server ends if this process is stopped in one.
+fn connect() -> Result<Client, Box<dyn std::error::Error + Send + Sync>> {
+    let mut client = Client::connect(&std::env::var("PGQRS_DSN")?, NoTls)?;
+    client.batch_execute("SET idle_in_transaction_session_timeout = '3s'")?;
+    Ok(client)
 }

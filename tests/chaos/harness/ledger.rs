@@ -48,13 +48,13 @@ impl Ledger {
         self.read += whole as u64;
     }
 
-    /// The deliveries that it has, as far as it knows.
+    /// The deliveries that it has and has not begun to end.
     pub(crate) fn held(&self) -> Vec<Delivery> {
         let mut held: Vec<Delivery> = Vec::new();
         for line in &self.lines {
             match line {
                 Line::Leased { delivery, .. } => held.push(*delivery),
-                Line::Ended { delivery, .. } | Line::Lost { delivery } => {
+                Line::Ending { delivery, .. } | Line::Lost { delivery } => {
                     held.retain(|other| other != delivery);
                 }
                 _ => {}
