@@ -8,6 +8,12 @@ mod support;
 
 mod harness;
 
+mod bouncer;
+mod clock;
+mod failover;
 mod faults;
+mod network;
+mod resources;
 mod servers;
+mod upgrade;
 mod workers;

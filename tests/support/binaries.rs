@@ -75,6 +75,42 @@ impl Binaries {
     }
 }
 
+impl Binaries {
+    /// One of the programs, run where a file system of so many megabytes, in memory, is mounted on
+    /// `place`, which nobody else sees.
+    pub(super) fn beside_a_disk(&self, program: &str, place: &Path, megabytes: u32) -> Command {
+        // Mounting takes root, of this machine or of a user namespace. PostgreSQL refuses to be
+        // either, so it is given up again: by setpriv, or by a second namespace.
+        let script = r#"
+            place=$1 size=$2 user=$3 group=$4; shift 4
+            mount -t tmpfs -o "size=${size}m,mode=0777" tmpfs "$place" || exit
+            if [ "$(id -u)" = 0 ] && [ "$user" != 0 ]; then
+                exec setpriv --reuid="$user" --regid="$group" --clear-groups "$@"
+            fi
+            exec "$@""#;
+        let mut command = Command::new("unshare");
+        let (user, group) = match self.user {
+            Some(user) => {
+                command.arg("--mount");
+                user
+            }
+            None => {
+                command.args(["--user", "--map-current-user", "--keep-caps", "--mount"]);
+                (0, 0)
+            }
+        };
+        command
+            .args(["sh", "-c", script, "sh"])
+            .arg(place)
+            .args([megabytes, user, group].map(|number| number.to_string()))
+            .arg(self.dir.join(program))
+            .current_dir(place)
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null());
+        command
+    }
+}
+
 /// Whether `dir` has what it takes to make and run a cluster.
 fn complete(dir: &Path) -> bool {
     dir.join("initdb").is_file() && dir.join("postgres").is_file()
@@ -114,7 +150,7 @@ fn newest(dir: &str, prefix: &str) -> Option<PathBuf> {
 }
 
 /// The user `postgres`, if we are root: PostgreSQL's programs refuse root.
-fn unprivileged() -> Result<Option<(u32, u32)>, String> {
+pub(super) fn unprivileged() -> Result<Option<(u32, u32)>, String> {
     if id(&["-u"])? != 0 {
         return Ok(None);
     }

@@ -1,5 +1,7 @@
 //! A PostgreSQL that we started, whatever it runs in.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -13,6 +15,10 @@ const PATIENT: Duration = Duration::from_secs(300);
 
 /// How long a container may take if there are local binaries to turn to.
 const HASTY: Duration = Duration::from_secs(20);
+
+/// What a container of ours cannot do.
+const NOT_IN_A_CONTAINER: &str = "this test needs PostgreSQL's programs on this machine (Debian: \
+     apt-get install postgresql), and PGQRS_TEST_IMAGE not set";
 
 /// A PostgreSQL of our own. Its DSN stays the same over restarts, and dropping
 /// it removes it.
@@ -84,6 +90,69 @@ impl Cluster {
     pub fn restart_immediate(&self) {
         self.stop();
         self.start();
+    }
+
+    /// A standby of this server, which streams what it does.
+    ///
+    /// # Panics
+    ///
+    /// If this server is a container: one that another reaches takes the machine's own programs.
+    #[track_caller]
+    pub fn standby(&self) -> Self {
+        let local = match &self.host {
+            Host::Local(local) => succeeded(local.standby()),
+            Host::Container(_) => panic!("{NOT_IN_A_CONTAINER}"),
+        };
+        Self {
+            dsn: local.dsn(),
+            origin: format!("a standby of {}", self.origin),
+            host: Host::Local(local),
+        }
+    }
+
+    /// One of the programs that came with this server (`pg_dump`), to be run beside it: as seen
+    /// from there it is at [`inner_dsn`](Self::inner_dsn).
+    pub fn program(&self, name: &str) -> Command {
+        match &self.host {
+            Host::Local(local) => local.program(name),
+            Host::Container(container) => container.program(name),
+        }
+    }
+
+    /// The DSN for a [`program`](Self::program).
+    pub fn inner_dsn(&self) -> &str {
+        match &self.host {
+            Host::Local(_) => &self.dsn,
+            Host::Container(_) => "postgresql://postgres:postgres@127.0.0.1:5432/postgres",
+        }
+    }
+
+    /// Where there is room for so many megabytes as [`with_small_disk`](Self::with_small_disk) was
+    /// asked for: a directory, as the server sees it.
+    #[track_caller]
+    pub fn small_disk(&self) -> PathBuf {
+        match &self.host {
+            Host::Local(local) => local.small_disk(),
+            Host::Container(_) => panic!("{NOT_IN_A_CONTAINER}"),
+        }
+    }
+
+    /// A new cluster of the machine's own programs that has a small disk besides.
+    #[track_caller]
+    pub fn with_small_disk(megabytes: u32) -> Self {
+        if setting("PGQRS_TEST_IMAGE").is_some() {
+            panic!("{NOT_IN_A_CONTAINER}");
+        }
+        let binaries = succeeded(Binaries::find());
+        let origin = format!("local binaries in {}", binaries.dir().display());
+        let local = succeeded(Local::with_small_disk(binaries, megabytes));
+        let cluster = Self {
+            dsn: local.dsn(),
+            origin,
+            host: Host::Local(local),
+        };
+        succeeded(super::announce::source(cluster.dsn(), cluster.origin()));
+        cluster
     }
 
     /// Where it comes from, for people.

@@ -70,6 +70,13 @@ impl Container {
         self.dsn.clone()
     }
 
+    /// One of the programs that came with the server.
+    pub(super) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new("docker");
+        command.args(["exec", &self.name, name]);
+        command
+    }
+
     /// Immediate shutdown, which is what SIGQUIT means to a postmaster.
     pub(super) fn stop(&self) -> Result<(), String> {
         self.end("QUIT")

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ until rm -rf -- "$1" || [ $tries -ge 50 ]; do sleep 0.1; tries=$((tries + 1)); d
 pub(super) struct Local {
     /// What it is made of.
     binaries: Binaries,
+    /// What its postmaster sees of the disk.
+    place: Place,
     /// The directory with all its files.
     dir: PathBuf,
     /// The port on 127.0.0.1.
@@ -57,9 +59,69 @@ pub(super) struct Local {
     watchdog: Watchdog,
 }
 
+/// What a postmaster sees of the disk.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// What everybody sees.
+    Plain,
+    /// Also a small file system in memory, in a mount namespace of its own: so nothing is left
+    /// when it ends.
+    SmallDisk(u32),
+}
+
 impl Local {
     /// Makes a cluster and starts it.
     pub(super) fn new(binaries: Binaries) -> Result<Self, String> {
+        Self::with(binaries, Place::Plain, |local| {
+            initdb::run(&local.binaries, &local.dir, &local.data(), &local.watchdog)
+        })
+    }
+
+    /// The same, with a directory `small` beside its data where there is room for so many
+    /// megabytes.
+    pub(super) fn with_small_disk(binaries: Binaries, megabytes: u32) -> Result<Self, String> {
+        Self::with(binaries, Place::SmallDisk(megabytes), |local| {
+            initdb::run(&local.binaries, &local.dir, &local.data(), &local.watchdog)
+        })
+    }
+
+    /// A standby of this server, which streams what it does.
+    pub(super) fn standby(&self) -> Result<Self, String> {
+        Self::with(self.binaries.clone(), Place::Plain, |standby| {
+            let primary = format!("host=127.0.0.1 port={} user=postgres", self.port);
+            let copied = standby
+                .binaries
+                .command("pg_basebackup", &standby.dir)
+                .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+                .args(["--dbname", &primary])
+                .arg("--pgdata")
+                .arg(standby.data())
+                .output()
+                .map_err(|err| format!("cannot run pg_basebackup: {err}"))?;
+            if copied.status.success() {
+                return Ok(());
+            }
+            let said = String::from_utf8_lossy(&copied.stderr);
+            Err(format!("pg_basebackup failed: {said}"))
+        })
+    }
+
+    /// One of the programs that came with this server.
+    pub(super) fn program(&self, name: &str) -> Command {
+        self.binaries.command(name, &self.dir)
+    }
+
+    /// The directory with little room, if there is one.
+    pub(super) fn small_disk(&self) -> PathBuf {
+        self.dir.join("small")
+    }
+
+    /// Makes a cluster, whose data `fill` puts there, and starts it.
+    fn with(
+        binaries: Binaries,
+        place: Place,
+        fill: impl FnOnce(&Self) -> Result<(), String>,
+    ) -> Result<Self, String> {
         let holder = tempfile::Builder::new()
             .prefix("pgqrs-test-")
             .tempdir()
@@ -73,12 +135,13 @@ impl Local {
         }
         let mut local = Self {
             binaries,
+            place,
             dir,
             port: port::free()?,
             postmaster: Mutex::new(None),
             watchdog,
         };
-        initdb::run(&local.binaries, &local.dir, &local.data(), &local.watchdog)?;
+        fill(&local)?;
         for _ in 1..PORTS_TRIED {
             match local.try_start() {
                 Err(why) if why.contains("could not bind") => local.port = port::free()?,
@@ -178,8 +241,7 @@ impl Local {
         let failed = |err| format!("cannot write {}: {err}", path.display());
         let log = File::create(&path).map_err(failed)?;
         let errors = log.try_clone().map_err(failed)?;
-        self.binaries
-            .command("postgres", &self.dir)
+        self.postgres()?
             .arg("-D")
             .arg(self.data())
             .args(["-p", &self.port.to_string()])
@@ -193,6 +255,19 @@ impl Local {
             .process_group(0)
             .spawn()
             .map_err(|err| format!("cannot run postgres: {err}"))
+    }
+
+    /// The command to which the postmaster's arguments are given.
+    fn postgres(&self) -> Result<Command, String> {
+        match self.place {
+            Place::Plain => Ok(self.binaries.command("postgres", &self.dir)),
+            Place::SmallDisk(megabytes) => {
+                let small = self.small_disk();
+                std::fs::create_dir_all(&small)
+                    .map_err(|err| format!("cannot make {}: {err}", small.display()))?;
+                Ok(self.binaries.beside_a_disk("postgres", &small, megabytes))
+            }
+        }
     }
 
     /// The postmaster, while it runs.

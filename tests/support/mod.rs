@@ -127,6 +127,18 @@ impl Server {
     }
 }
 
+/// User and group for programs that refuse to be root, if we are.
+///
+/// # Panics
+///
+/// If there is no user `postgres`.
+pub fn unprivileged() -> Option<(u32, u32)> {
+    match binaries::unprivileged() {
+        Ok(user) => user,
+        Err(why) => panic!("{why}"),
+    }
+}
+
 /// An environment variable that is set to something.
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

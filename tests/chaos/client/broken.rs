@@ -53,6 +53,8 @@ faults! {
     EnqueueAfterAll = "enqueue-after-all",
     /// Of a batch only half is stored, and nobody knows its fate.
     EnqueueInPart = "enqueue-in-part",
+    /// What is enqueued with a key is enqueued without.
+    KeysIgnored = "keys-ignored",
     /// A payload is another one afterwards.
     PayloadChanged = "payload-changed",
     /// A dequeue hides nothing.

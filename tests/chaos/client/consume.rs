@@ -19,7 +19,9 @@ pub(crate) fn run(store: &Tested, name: &str, queue: &str, stop: &StopHandle) {
     while !stop.is_stopped() {
         let next = match held.is_empty() {
             true => consumer.poll(BATCH, Duration::from_millis(100)),
-            false => consumer.archive_and_dequeue(&held, BATCH).map(|(_, next)| next),
+            false => consumer
+                .archive_and_dequeue(&held, BATCH)
+                .map(|(_, next)| next),
         };
         held = next.unwrap_or_else(|error| {
             complain("archive and dequeue", &error);

@@ -98,8 +98,6 @@ impl FromStr for Fault {
 
     fn from_str(name: &str) -> Result<Self, ()> {
         let all = Fault::ALL.iter().copied();
-        all.into_iter()
-            .find(|fault| fault.name() == name)
-            .ok_or(())
+        all.into_iter().find(|fault| fault.name() == name).ok_or(())
     }
 }

@@ -52,11 +52,12 @@ impl<S> Recorded<S> {
             Err(error) => fate(error),
         };
         let settlements = settlements.iter().enumerate();
-        self.book.write(settlements.map(|(position, s)| Line::Ended {
-            delivery: delivery(&s.receipt),
-            end: end(&s.outcome),
-            fate: fate(position),
-        }));
+        self.book
+            .write(settlements.map(|(position, s)| Line::Ended {
+                delivery: delivery(&s.receipt),
+                end: end(&s.outcome),
+                fate: fate(position),
+            }));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pgqrs::postgres::types::Type;
 use pgqrs::postgres::{Client, NoTls};
 use pgqrs::{Consumer, Context, Failure, Handled, Message, RetryPolicy, StopHandle, WorkerPool};
 
@@ -94,16 +95,18 @@ impl Worker {
         let idle = self.idle.lock().unwrap().pop();
         let mut client = match idle {
             Some(client) if !client.is_closed() => client,
-            _ => connect()?,
+            _ => Client::connect(&std::env::var("PGQRS_DSN")?, NoTls)?,
         };
         let receipt = context.receipt();
         if self.apart {
-            client.execute(&self.effect, &[&receipt.id()])?;
+            client.query_typed(&self.effect, &[(&receipt.id(), Type::INT8)])?;
             std::thread::sleep(A_MOMENT);
         }
         let mut tx = client.transaction()?;
+        // If this process is stopped in it, the server ends it.
+        tx.batch_execute("SET LOCAL idle_in_transaction_session_timeout = '3s'")?;
         if !self.apart {
-            tx.execute(&self.effect, &[&receipt.id()])?;
+            tx.query_typed(&self.effect, &[(&receipt.id(), Type::INT8)])?;
         }
         if !self.consumer.archive_in(&mut tx, receipt)? {
             return Err("the lease is lost".into());
@@ -122,11 +125,4 @@ impl Worker {
         context.settled();
         Ok(())
     }
-}
-
-/// A connection for transactions that the server ends if this process is stopped in one.
-fn connect() -> Result<Client, Box<dyn std::error::Error + Send + Sync>> {
-    let mut client = Client::connect(&std::env::var("PGQRS_DSN")?, NoTls)?;
-    client.batch_execute("SET idle_in_transaction_session_timeout = '3s'")?;
-    Ok(client)
 }

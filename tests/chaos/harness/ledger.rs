@@ -62,7 +62,6 @@ impl Ledger {
         }
         held
     }
-
 }
 
 /// How much there is of what, in one ledger or in all.

@@ -11,6 +11,7 @@ pub(crate) mod child;
 pub(crate) mod ledger;
 pub(crate) mod run;
 pub(crate) mod snapshot;
+pub(crate) mod wire;
 
 #[path = "../errand.rs"]
 pub(crate) mod errand;

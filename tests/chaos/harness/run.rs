@@ -55,17 +55,29 @@ impl Run {
             ledgers: Vec::new(),
             leases_forgotten: false,
         };
-        let store = PgStore::builder(dsn).schema(schema).pool_size(1);
-        let store = store.build().unwrap();
-        store.install().unwrap();
-        store.create_queue(ERRANDS).unwrap();
-        store.create_queue(PLAIN).unwrap();
+        run.install();
         // No key: a row that is written twice must be there twice.
         let mut client = run.client();
         client
             .batch_execute("CREATE TABLE effects (message bigint NOT NULL)")
             .unwrap();
         run
+    }
+
+    /// Installs the schema, or finds that it is there; and the queues.
+    pub(crate) fn install(&self) {
+        let store = PgStore::builder(&self.dsn)
+            .schema(&self.schema)
+            .pool_size(1);
+        let store = store.build().unwrap();
+        store.install().unwrap();
+        store.create_queue(ERRANDS).unwrap();
+        store.create_queue(PLAIN).unwrap();
+    }
+
+    /// Says where the database is from now on, for the audit.
+    pub(crate) fn move_to(&mut self, dsn: &str) {
+        dsn.clone_into(&mut self.dsn);
     }
 
     /// Sets an environment variable for the processes that are started from now on.
@@ -223,7 +235,8 @@ impl Run {
     fn drain(&mut self) {
         let mut client = self.client();
         let end = std::time::Instant::now() + DRAIN;
-        let left = "SELECT (SELECT count(*) FROM pgqrs_live) + (SELECT count(*) FROM pgqrs_scheduled)";
+        let left =
+            "SELECT (SELECT count(*) FROM pgqrs_live) + (SELECT count(*) FROM pgqrs_scheduled)";
         wait_until("the queue to be worked off, or not", MINUTE, || {
             let left: i64 = client.query_one(left, &[]).unwrap().get(0);
             left == 0 || std::time::Instant::now() > end

@@ -1,0 +1,182 @@
+//! A way to the server on which connections are cut, or go dead.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+
+use postgres::Config;
+use postgres::config::Host;
+
+/// Passes everything on until it is told otherwise.
+pub(crate) struct Wire {
+    address: SocketAddr,
+    behind: Config,
+    state: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    thawed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// How many more answers are to be cut off in the middle, ...
+    cut_answers: usize,
+    /// ... and requests.
+    cut_requests: usize,
+    /// How many were.
+    cut: usize,
+    /// Connections of this age and older pass nothing on any more; ...
+    frozen: u64,
+    /// ... those up to this one have hung up.
+    hung_up: u64,
+    /// The connections that there were.
+    age: u64,
+}
+
+impl Wire {
+    pub(crate) fn start(dsn: &str) -> Self {
+        let behind: Config = dsn.parse().unwrap();
+        let host = match behind.get_hosts().first() {
+            Some(Host::Tcp(host)) => host.clone(),
+            other => panic!("this test needs a server that is reached by TCP, not {other:?}"),
+        };
+        let port = behind.get_ports().first().copied().unwrap_or(5432);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Shared::default());
+        let shared = Arc::clone(&state);
+        // Runs as long as the test does: it is connected to by nobody else.
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                // While the server is away, who comes is sent away.
+                if let Ok(server) = TcpStream::connect((host.as_str(), port)) {
+                    connect(client, server, &shared);
+                }
+            }
+        });
+        Self {
+            address,
+            behind,
+            state,
+        }
+    }
+
+    /// The same database, by this way.
+    pub(crate) fn dsn(&self) -> String {
+        let behind = &self.behind;
+        let user = behind.get_user().unwrap_or("postgres");
+        let password = behind.get_password().map(String::from_utf8_lossy);
+        let password = password.map_or_else(String::new, |password| format!(":{password}"));
+        let port = self.address.port();
+        let database = behind.get_dbname().unwrap_or("postgres");
+        format!("postgresql://{user}{password}@127.0.0.1:{port}/{database}")
+    }
+
+    /// Has the next answer cut off in the middle, with its connection.
+    pub(crate) fn cut_an_answer(&self) {
+        self.lock().cut_answers += 1;
+    }
+
+    /// Has the next request cut off in the middle, with its connection.
+    pub(crate) fn cut_a_request(&self) {
+        self.lock().cut_requests += 1;
+    }
+
+    /// How many were cut.
+    pub(crate) fn cut(&self) -> usize {
+        self.lock().cut
+    }
+
+    /// Has all connections that there are go dead: nobody hears anything, and nobody is told.
+    /// New ones are fine.
+    pub(crate) fn freeze(&self) {
+        let mut state = self.lock();
+        state.frozen = state.age;
+    }
+
+    /// Hangs up what is dead.
+    pub(crate) fn hang_up(&self) {
+        let mut state = self.lock();
+        state.hung_up = state.frozen;
+        self.state.thawed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.state.lock().unwrap()
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        let mut state = self.lock();
+        state.hung_up = u64::MAX;
+        self.state.thawed.notify_all();
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Answers,
+    Requests,
+}
+
+/// Passes on what two say to each other, until one hangs up.
+fn connect(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
+    let age = {
+        let mut state = shared.state.lock().unwrap();
+        state.age += 1;
+        state.age
+    };
+    for stream in [&client, &server] {
+        stream.set_nodelay(true).unwrap();
+    }
+    for (from, to, direction) in [
+        (&client, &server, Direction::Requests),
+        (&server, &client, Direction::Answers),
+    ] {
+        let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+        let shared = Arc::clone(shared);
+        thread::spawn(move || {
+            let _ = pass_on(&from, &to, direction, age, &shared);
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    }
+}
+
+fn pass_on(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    direction: Direction,
+    age: u64,
+    shared: &Shared,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = from.read(&mut buffer)?;
+        let mut state = shared.state.lock().unwrap();
+        while age <= state.frozen && age > state.hung_up {
+            state = shared.thawed.wait(state).unwrap();
+        }
+        if count == 0 || age <= state.hung_up {
+            return Ok(());
+        }
+        let cuts = match direction {
+            Direction::Answers => &mut state.cut_answers,
+            Direction::Requests => &mut state.cut_requests,
+        };
+        if *cuts > 0 {
+            *cuts -= 1;
+            state.cut += 1;
+            drop(state);
+            return to.write_all(&buffer[..count / 2]);
+        }
+        drop(state);
+        to.write_all(&buffer[..count])?;
+    }
+}

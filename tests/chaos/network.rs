@@ -1,0 +1,98 @@
+//! Connections that are cut in the middle of a word, and connections that are dead without
+//! anybody being told.
+
+use crate::harness::audit::Wrong;
+use crate::harness::child::{MINUTE, Role};
+use crate::harness::errand::ERRANDS;
+use crate::harness::line::Line;
+use crate::harness::run::Run;
+use crate::harness::wire::Wire;
+use crate::support::{Schema, server, wait_until};
+
+/// How many answers are cut, and how many requests.
+const CUTS: usize = 15;
+
+/// Everybody behind a wire that is cut now and then.
+fn cut(run: &mut Run, wire: &Wire) {
+    let dsn = wire.dsn();
+    run.set("PGQRS_DSN", &dsn).with_everybody().progress(50);
+    for _ in 0..CUTS {
+        wire.cut_an_answer();
+        run.progress(10);
+        wire.cut_a_request();
+        run.progress(10);
+    }
+    wait_until("all to be cut", MINUTE, || wire.cut() == 2 * CUTS);
+}
+
+/// What was sent and not answered is told as of unknown fate; with a key, it is repeated, and stored
+/// once.
+#[test]
+fn answers_and_requests_are_cut_off_in_the_middle() {
+    let schema = Schema::new();
+    let wire = Wire::start(server().dsn());
+    let mut run = Run::new(server().dsn(), schema.name());
+    cut(&mut run, &wire);
+    let audit = run.holds();
+    assert!(audit.said.unknown > 0, "{audit}");
+}
+
+/// So would it be without keys.
+#[test]
+fn a_repeated_enqueue_whose_key_is_ignored_is_found() {
+    let schema = Schema::new();
+    let wire = Wire::start(server().dsn());
+    let mut run = Run::new(server().dsn(), schema.name());
+    run.set("PGQRS_DSN", wire.dsn())
+        .set("CHAOS_FAULT", "keys-ignored");
+    run.start_on(Role::Producer, ERRANDS);
+    run.start(Role::Worker);
+    // Until it has been one with a key that was stored for all that.
+    for _ in 0..40 {
+        let put = run.figures().put;
+        wire.cut_an_answer();
+        run.wait("the next", |now| now.put >= put + 10);
+    }
+    let audit = run.audit();
+    println!("{audit}");
+    assert!(audit.wrongs().contains(&Wrong::StoredTwice), "{audit}");
+}
+
+/// The worker behind the wire hears nothing any more and does not know it. Others do its work; when
+/// the connections break at last, it changes nothing, and goes on.
+#[test]
+fn connections_go_dead_for_longer_than_a_lease() {
+    let schema = Schema::new();
+    let wire = Wire::start(server().dsn());
+    let mut run = Run::new(server().dsn(), schema.name());
+    run.set("CHAOS_PAUSE", 20);
+    run.with_everybody();
+    run.set("PGQRS_DSN", wire.dsn()).set("CHAOS_WORK", 20);
+    let dead = run.start(Role::Worker);
+    run.start_on(Role::Producer, ERRANDS);
+    for _ in 0..3 {
+        run.progress(50);
+        wait_until("it to hold something", MINUTE, || {
+            !run.ledger(dead).held().is_empty()
+        });
+        wire.freeze();
+        let held = run.ledger(dead).held();
+        let others: Vec<usize> = run.working(Role::Worker);
+        let taken = |line: &Line| match line {
+            Line::Leased { delivery, .. } => held
+                .iter()
+                .any(|held| held.id == delivery.id && held.read_ct < delivery.read_ct),
+            _ => false,
+        };
+        wait_until("others to get what it held", MINUTE, || {
+            let mut others = others.iter().filter(|other| **other != dead);
+            // Or it was just done with all that when its connections went dead.
+            let settled = run.ledger(dead).held().is_empty();
+            settled || others.any(|other| run.ledger(*other).lines.iter().any(taken))
+        });
+        wire.hang_up();
+    }
+    run.progress(50);
+    let audit = run.holds();
+    assert!(audit.said.unknown > 0, "{audit}");
+}

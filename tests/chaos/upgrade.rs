@@ -1,0 +1,45 @@
+//! The schema changes under load.
+//!
+//! There is one version of it so far, so what an upgrade does is done to that one: every function
+//! is replaced, and tables get columns, in one transaction, while everybody works. Once there is a
+//! second version, [`upgrade`] is to be `install` of that, from processes of both versions.
+
+use postgres::Client;
+
+use crate::harness::run::Run;
+use crate::support::{Schema, server};
+
+/// Replaces the schema's functions by themselves, and gives tables a column.
+fn upgrade(client: &mut Client, round: usize) {
+    let definitions = "
+        SELECT pg_get_functiondef(p.oid)
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = current_schema() AND starts_with(p.proname, 'pgqrs_')";
+    let mut tx = client.transaction().unwrap();
+    let rows = tx.query(definitions, &[]).unwrap();
+    assert!(rows.len() > 10, "{}", rows.len());
+    for table in ["pgqrs_messages", "pgqrs_live", "pgqrs_done"] {
+        let sql = format!("ALTER TABLE {table} ADD COLUMN new_{round} integer NOT NULL DEFAULT 0");
+        tx.batch_execute(&sql).unwrap();
+    }
+    for row in rows {
+        tx.batch_execute(row.get(0)).unwrap();
+    }
+    tx.commit().unwrap();
+}
+
+#[test]
+fn the_schema_is_upgraded_under_load() {
+    let schema = Schema::new();
+    let mut run = Run::new(server().dsn(), schema.name());
+    run.with_everybody();
+    for round in 0..4 {
+        run.progress(150);
+        upgrade(&mut run.client(), round);
+        // As a program of the same version does at every start.
+        run.install();
+    }
+    run.progress(150);
+    let audit = run.holds();
+    assert_eq!(audit.said.unknown, 0, "{audit}");
+}
