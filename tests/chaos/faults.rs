@@ -1,5 +1,7 @@
 //! The audit can fail: each fault of a store is found, under its name.
 
+use std::time::Duration;
+
 use crate::harness::audit::Wrong;
 use crate::harness::child::Role;
 use crate::harness::errand::ERRANDS;
@@ -13,6 +15,7 @@ fn is_found(fault: &str, wrong: Wrong, prepare: impl Fn(&mut Run), disturb: impl
     let schema = Schema::new();
     let mut run = Run::new(server().dsn(), schema.name());
     run.set("CHAOS_FAULT", fault);
+    run.give_up_after(Duration::from_secs(5));
     prepare(&mut run);
     run.start_on(Role::Producer, ERRANDS);
     run.start(Role::Worker);

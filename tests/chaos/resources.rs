@@ -10,15 +10,6 @@ use crate::support::{Cluster, Schema, private_server, server};
 /// For longer than any lease.
 const LONG: Duration = Duration::from_millis(1_500);
 
-/// Locks a table for so long: what an `ALTER TABLE` does that has much to do.
-fn lock(run: &Run, table: &str, span: Duration) {
-    let sql = format!(
-        "BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({}); COMMIT",
-        span.as_secs_f64()
-    );
-    run.client().batch_execute(&sql).unwrap();
-}
-
 /// One connection for a whole process, and for a while it is stuck.
 #[test]
 fn the_pool_is_exhausted() {
@@ -30,7 +21,7 @@ fn the_pool_is_exhausted() {
     run.with_everybody();
     for table in ["pgqrs_live", "pgqrs_done"] {
         run.progress(100);
-        lock(&run, table, LONG);
+        run.lock(table, LONG);
     }
     run.progress(100);
     run.holds();
@@ -44,7 +35,7 @@ fn statements_time_out() {
     run.with_everybody();
     for table in ["pgqrs_messages", "pgqrs_live", "pgqrs_done"] {
         run.progress(100);
-        lock(&run, table, LONG / 2);
+        run.lock(table, LONG / 2);
     }
     run.progress(100);
     let audit = run.holds();

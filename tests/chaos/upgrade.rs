@@ -5,27 +5,36 @@
 //! second version, [`upgrade`] is to be `install` of that, from processes of both versions.
 
 use postgres::Client;
+use postgres::error::SqlState;
 
 use crate::harness::run::Run;
 use crate::support::{Schema, server};
 
-/// Replaces the schema's functions by themselves, and gives tables a column.
+/// Replaces the schema's functions by themselves, and gives tables a column. It wants its locks in
+/// an order of its own, so it is one of those who have to try again.
 fn upgrade(client: &mut Client, round: usize) {
+    while let Err(error) = try_to_upgrade(client, round) {
+        let locked = error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED);
+        assert!(locked, "{error:?}");
+    }
+}
+
+fn try_to_upgrade(client: &mut Client, round: usize) -> Result<(), postgres::Error> {
     let definitions = "
         SELECT pg_get_functiondef(p.oid)
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
         WHERE n.nspname = current_schema() AND starts_with(p.proname, 'pgqrs_')";
-    let mut tx = client.transaction().unwrap();
-    let rows = tx.query(definitions, &[]).unwrap();
+    let mut tx = client.transaction()?;
+    let rows = tx.query(definitions, &[])?;
     assert!(rows.len() > 10, "{}", rows.len());
     for table in ["pgqrs_messages", "pgqrs_live", "pgqrs_done"] {
         let sql = format!("ALTER TABLE {table} ADD COLUMN new_{round} integer NOT NULL DEFAULT 0");
-        tx.batch_execute(&sql).unwrap();
+        tx.batch_execute(&sql)?;
     }
     for row in rows {
-        tx.batch_execute(row.get(0)).unwrap();
+        tx.batch_execute(row.get(0))?;
     }
-    tx.commit().unwrap();
+    tx.commit()
 }
 
 #[test]

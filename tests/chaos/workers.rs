@@ -9,12 +9,6 @@ fn run(schema: &Schema) -> Run {
     Run::new(server().dsn(), schema.name())
 }
 
-/// Kills one and starts another in its place.
-fn replace(run: &mut Run, role: Role, number: usize) {
-    run.process(number).kill();
-    run.start(role);
-}
-
 #[test]
 fn nothing_happens_and_the_audit_holds() {
     let schema = Schema::new();
@@ -48,7 +42,7 @@ fn workers_and_producers_are_killed_again_and_again() {
         let role = [Role::Worker, Role::Consumer, Role::Producer][round % 3];
         let working = run.working(role);
         let victim = working[round % working.len()];
-        replace(&mut run, role, victim);
+        run.replace(victim);
     }
     let audit = run.holds();
     assert!(audit.said.lapsed > 0, "{audit}");
@@ -63,7 +57,7 @@ fn all_workers_are_killed_at_once() {
         run.progress(100);
         for role in [Role::Worker, Role::Consumer] {
             for number in run.working(role) {
-                replace(&mut run, role, number);
+                run.replace(number);
             }
         }
     }
@@ -76,12 +70,12 @@ fn all_workers_are_killed_at_once() {
 fn a_worker_stands_still_for_longer_than_its_lease() {
     let schema = Schema::new();
     let mut run = run(&schema);
-    run.set("CHAOS_WORK", 20);
+    run.set("CHAOS_WORK", 20).set("CHAOS_PAUSE", 40);
     run.with_everybody().progress(100);
     for role in [Role::Worker, Role::Consumer, Role::Worker] {
         let still = run.working(role)[0];
         let other = run.start(role);
-        let held = stop_with_something(&mut run, still);
+        let held = run.stop_with_something(still);
         let taken = |line: &Line| match line {
             Line::Leased { delivery, .. } => held.iter().any(|h| is_later(delivery, h)),
             _ => false,
@@ -104,20 +98,6 @@ fn a_worker_stands_still_for_longer_than_its_lease() {
 
 fn is_later(delivery: &Delivery, than: &Delivery) -> bool {
     delivery.id == than.id && delivery.read_ct > than.read_ct
-}
-
-/// Stops a process at a moment when it holds messages, and returns those.
-fn stop_with_something(run: &mut Run, number: usize) -> Vec<Delivery> {
-    let mut held = Vec::new();
-    wait_until("it to hold something", MINUTE, || {
-        run.process(number).signal("STOP");
-        held = run.ledger(number).held();
-        if held.is_empty() {
-            run.process(number).signal("CONT");
-        }
-        !held.is_empty()
-    });
-    held
 }
 
 /// Each lease is over before its handler is.

@@ -79,30 +79,31 @@ impl Binaries {
     /// One of the programs, run where a file system of so many megabytes, in memory, is mounted on
     /// `place`, which nobody else sees.
     pub(super) fn beside_a_disk(&self, program: &str, place: &Path, megabytes: u32) -> Command {
-        // Mounting takes root, of this machine or of a user namespace. PostgreSQL refuses to be
-        // either, so it is given up again: by setpriv, or by a second namespace.
+        // Mounting takes root, which PostgreSQL refuses to be: given up again by setpriv. Or it
+        // takes a user namespace, in which one need not be root.
         let script = r#"
             place=$1 size=$2 user=$3 group=$4; shift 4
-            mount -t tmpfs -o "size=${size}m,mode=0777" tmpfs "$place" || exit
-            if [ "$(id -u)" = 0 ] && [ "$user" != 0 ]; then
-                exec setpriv --reuid="$user" --regid="$group" --clear-groups "$@"
-            fi
-            exec "$@""#;
+            if [ "$user" = ours ]; then
+                mount -t tmpfs -o "size=$size,mode=0700" tmpfs "$place" && exec "$@"
+            else
+                mount -t tmpfs -o "size=$size,mode=0700,uid=$user,gid=$group" tmpfs "$place" &&
+                    exec setpriv --reuid="$user" --regid="$group" --clear-groups "$@"
+            fi"#;
         let mut command = Command::new("unshare");
         let (user, group) = match self.user {
-            Some(user) => {
+            Some((user, group)) => {
                 command.arg("--mount");
-                user
+                (user.to_string(), group.to_string())
             }
             None => {
                 command.args(["--user", "--map-current-user", "--keep-caps", "--mount"]);
-                (0, 0)
+                ("ours".to_owned(), "ours".to_owned())
             }
         };
         command
             .args(["sh", "-c", script, "sh"])
             .arg(place)
-            .args([megabytes, user, group].map(|number| number.to_string()))
+            .args([format!("{megabytes}m"), user, group])
             .arg(self.dir.join(program))
             .current_dir(place)
             .env("LC_ALL", "C")

@@ -409,7 +409,7 @@ impl fmt::Display for Audit {
         )?;
         writeln!(
             f,
-            "deliveries {} ({} after a lapsed lease), late answers refused {}, effects {}",
+            "deliveries {} ({} after a lapsed lease), told that they own nothing {}, effects {}",
             self.said.deliveries, self.said.lapsed, self.said.late, self.effects
         )?;
         write!(

@@ -15,6 +15,7 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) struct Process {
     pub(crate) name: String,
     pub(crate) role: Role,
+    pub(crate) queue: String,
     child: Child,
     stdin: Option<ChildStdin>,
     /// Whether it was killed, and so owes nobody a good end.
@@ -34,7 +35,13 @@ pub(crate) enum Role {
 
 impl Process {
     /// Starts `command`, whose complaints go to a file in `dir`.
-    pub(crate) fn start(mut command: Command, name: &str, role: Role, dir: &Path) -> Self {
+    pub(crate) fn start(
+        mut command: Command,
+        name: &str,
+        role: Role,
+        queue: &str,
+        dir: &Path,
+    ) -> Self {
         let log = File::create(dir.join(format!("{name}.log"))).unwrap();
         let mut child = command
             .stdin(Stdio::piped())
@@ -45,6 +52,7 @@ impl Process {
         Self {
             name: name.to_owned(),
             role,
+            queue: queue.to_owned(),
             stdin: child.stdin.take(),
             child,
             killed: false,

@@ -14,10 +14,11 @@ use super::audit::Audit;
 use super::child::{MINUTE, Process, Role};
 use super::errand::{ERRANDS, PLAIN};
 use super::ledger::{Figures, Ledger};
+use super::line::Delivery;
 use super::snapshot::Snapshot;
 use crate::support::wait_until;
 
-/// How long the last worker has to do what is left. Longer than any lease.
+/// How long the last worker has to do what is left, unless told otherwise. Longer than any lease.
 const DRAIN: Duration = Duration::from_secs(40);
 
 /// What all processes are started with; what a scenario sets comes after it.
@@ -41,6 +42,7 @@ pub(crate) struct Run {
     processes: Vec<Process>,
     ledgers: Vec<Ledger>,
     leases_forgotten: bool,
+    drain: Duration,
 }
 
 impl Run {
@@ -54,6 +56,7 @@ impl Run {
             processes: Vec::new(),
             ledgers: Vec::new(),
             leases_forgotten: false,
+            drain: DRAIN,
         };
         run.install();
         // No key: a row that is written twice must be there twice.
@@ -89,6 +92,11 @@ impl Run {
     /// Says that the server may forget leases: it is going to crash.
     pub(crate) fn may_forget_leases(&mut self) {
         self.leases_forgotten = true;
+    }
+
+    /// Says how long to wait for what may never be done.
+    pub(crate) fn give_up_after(&mut self, span: Duration) {
+        self.drain = span;
     }
 
     /// Two producers, two workers and a consumer, which is what most scenarios need.
@@ -142,13 +150,44 @@ impl Run {
         command.envs(settings.map(|(name, value)| (name, value)));
         change(&mut command);
         self.ledgers.push(Ledger::new(&name, &path));
-        let process = Process::start(command, &name, role, self.dir.path());
+        let process = Process::start(command, &name, role, queue, self.dir.path());
         self.processes.push(process);
         number
     }
 
     pub(crate) fn process(&mut self, number: usize) -> &mut Process {
         &mut self.processes[number]
+    }
+
+    /// Kills a process and starts another in its place.
+    pub(crate) fn replace(&mut self, number: usize) {
+        self.processes[number].kill();
+        let role = self.processes[number].role;
+        let queue = self.processes[number].queue.clone();
+        self.start_on(role, &queue);
+    }
+
+    /// Stops a process at a moment when it holds messages, and returns those.
+    pub(crate) fn stop_with_something(&mut self, number: usize) -> Vec<Delivery> {
+        let mut held = Vec::new();
+        wait_until("it to hold something", MINUTE, || {
+            self.process(number).signal("STOP");
+            held = self.ledger(number).held();
+            if held.is_empty() {
+                self.process(number).signal("CONT");
+            }
+            !held.is_empty()
+        });
+        held
+    }
+
+    /// Locks a table for so long: what an `ALTER TABLE` does that has much to do.
+    pub(crate) fn lock(&self, table: &str, span: Duration) {
+        let sql = format!(
+            "BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep({}); COMMIT",
+            span.as_secs_f64()
+        );
+        self.client().batch_execute(&sql).unwrap();
     }
 
     /// The ledger of a process, as it is now.
@@ -234,7 +273,7 @@ impl Run {
     /// Waits until nothing is left to do. What stays is the audit's to find.
     fn drain(&mut self) {
         let mut client = self.client();
-        let end = std::time::Instant::now() + DRAIN;
+        let end = std::time::Instant::now() + self.drain;
         let left =
             "SELECT (SELECT count(*) FROM pgqrs_live) + (SELECT count(*) FROM pgqrs_scheduled)";
         wait_until("the queue to be worked off, or not", MINUTE, || {
