@@ -261,10 +261,8 @@ impl PgStoreBuilder {
                 "schema {schema:?}: a schema's name has 1 to 63 bytes, and no U+0000"
             )));
         }
-        let mut config = Config::from_str(&self.dsn).map_err(|error| {
-            // The text says what is wrong, without the value.
-            Error::invalid(format!("the DSN does not parse: {error}")).because(error)
-        })?;
+        let mut config = Config::from_str(&self.dsn)
+            .map_err(|error| Error::invalid(format!("the DSN does not parse: {}", why(&error))))?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(self.connection_timeout);
         }
@@ -272,6 +270,18 @@ impl PgStoreBuilder {
             config.application_name("pgqrs");
         }
         Ok(config)
+    }
+}
+
+/// What is wrong with a DSN. Not as a source, which may repeat parts of it: the name of an unknown
+/// option is whatever stands before a `=`, and the password may be in that.
+fn why(error: &postgres::Error) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    match cause {
+        // These names are the known options'.
+        Some(text) if text.starts_with("invalid value for option `") => text,
+        Some(text) if !text.contains('`') => text,
+        _ => "it has an unknown option, or is neither postgresql://… nor key=value".to_owned(),
     }
 }
 
