@@ -35,12 +35,12 @@ use crate::vars::{Vars, set};
 #[must_use]
 pub struct PgStoreBuilder {
     dsn: String,
-    schema: String,
-    pool_size: u32,
-    connection_timeout: Duration,
-    statement_timeout: Option<Duration>,
-    prepared_statements: bool,
-    settings: Settings,
+    pub(crate) schema: String,
+    pub(crate) pool_size: u32,
+    pub(crate) connection_timeout: Duration,
+    pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) prepared_statements: bool,
+    pub(crate) settings: Settings,
 }
 
 impl PgStore {
@@ -244,7 +244,7 @@ impl PgStoreBuilder {
     }
 
     /// Checks everything, and reads the DSN.
-    fn config(&self) -> Result<Config> {
+    pub(crate) fn config(&self) -> Result<Config> {
         self.settings.check()?;
         check_limit("pool_size", self.pool_size as usize)?;
         for (name, span) in [
