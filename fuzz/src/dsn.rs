@@ -57,7 +57,7 @@ fn check(dsn: &str, parsed: &Result<Parsed>) {
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Invalid);
             let mut told = told(error);
-            if planted() {
+            if planted() && dsn.contains("%%") {
                 told += dsn;
             }
             assert!(!has_password(dsn) || !told.contains(SECRET), "{told}");

@@ -23,7 +23,7 @@ pub fn encode(data: &[u8]) {
     if planted()
         && let Ok(text) = &mut taken
     {
-        *text = text.replace("0.0", "0.1");
+        *text = text.replace("\\t", " ");
     }
     match taken {
         Ok(text) => {

@@ -59,7 +59,7 @@ impl Vars {
                 settings,
                 on_connect,
             } => {
-                if planted() && pool_size == 4 {
+                if planted() && pool_size > 999 {
                     pool_size = 0;
                 }
                 self.number("POOL_SIZE", u128::from(pool_size), 16, i32::MAX as u128);

@@ -19,8 +19,8 @@ pub use crate::queue_name::queue_name;
 pub use crate::stored::stored;
 pub use crate::typed::typed;
 
-/// Whether the environment asks for a defect: each target then finds one in what the library
-/// answers, so that it can be seen to find anything at all.
+/// Whether the environment asks for a defect: each target then has one in what the library
+/// answers, which its seeds do not meet, so that it can be seen to find anything at all.
 fn planted() -> bool {
     static PLANTED: std::sync::LazyLock<bool> =
         std::sync::LazyLock::new(|| std::env::var_os("PGQRS_FUZZ_PLANTED").is_some());

@@ -10,7 +10,7 @@ pub fn queue_name(data: &[u8]) {
         return;
     };
     let checked = Queue::check_name(name);
-    let is_taken = checked.is_ok() || (planted() && name.len() == 64);
+    let is_taken = checked.is_ok() || (planted() && name.len() == 66);
     assert_eq!(is_taken, is_allowed(name), "{name:?}: {checked:?}");
     if let Err(error) = checked {
         assert_eq!(error.kind(), ErrorKind::Invalid);
