@@ -49,6 +49,20 @@ fn check(dsn: &str, parsed: &Result<Parsed>) {
         }) => {
             assert!(config.get_connect_timeout().is_some());
             assert!(config.get_application_name().is_some());
+            // What the driver would refuse only later.
+            let (hosts, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
+            assert!(hosts + addresses > 0);
+            assert!(hosts == addresses || hosts * addresses == 0);
+            assert!([0, 1, hosts.max(addresses)].contains(&config.get_ports().len()));
+            let texts = [
+                config.get_user(),
+                config.get_dbname(),
+                config.get_options(),
+                config.get_application_name(),
+            ];
+            assert!(!texts.into_iter().flatten().any(|text| text.contains('\0')));
+            assert!(!config.get_password().unwrap_or_default().contains(&0));
+            assert!(!format!("{:?}", config.get_hosts()).contains("\\0"));
             assert_eq!(*settings, Settings::default());
         }
         Ok(Parsed::Sqlite { settings, .. } | Parsed::Mock { settings }) => {

@@ -71,7 +71,7 @@ impl Bytes<'_> {
         }
         match self.byte() % 9 {
             0 => Value::Null,
-            1 => Value::from(self.byte() % 2 == 0),
+            1 => Value::from(self.byte() & 1 == 0),
             2 => Value::from(i64::from_le_bytes(self.array())),
             3 => Value::from(u64::from_le_bytes(self.array())),
             // Null instead of what is no number.

@@ -263,6 +263,7 @@ impl PgStoreBuilder {
         }
         let mut config = Config::from_str(&self.dsn)
             .map_err(|error| Error::invalid(format!("the DSN does not parse: {}", why(&error))))?;
+        check_address(&config, &self.dsn)?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(self.connection_timeout);
         }
@@ -271,6 +272,27 @@ impl PgStoreBuilder {
         }
         Ok(config)
     }
+}
+
+/// Refuses what the driver refuses only when it connects: there it would seem to be the network's
+/// fault, which waiting may mend.
+fn check_address(config: &Config, dsn: &str) -> Result<()> {
+    let (hosts, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
+    let (servers, ports) = (hosts.max(addresses), config.get_ports().len());
+    // No text of the protocol can have it, nor a host's name or a path.
+    let has_nul = dsn.contains('\0') || (dsn.starts_with("postgres") && dsn.contains("%00"));
+    let why = if has_nul {
+        "has the character U+0000 in it".to_owned()
+    } else if servers == 0 {
+        "names no host".to_owned()
+    } else if hosts.min(addresses) > 0 && hosts != addresses {
+        format!("has {hosts} of host and {addresses} of hostaddr")
+    } else if ports > 1 && ports != servers {
+        format!("has {servers} hosts and {ports} ports")
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid(format!("the DSN {why}")))
 }
 
 /// What is wrong with a DSN. Not as a source, which may repeat parts of it: the name of an unknown

@@ -104,6 +104,21 @@ fn settings_that_break_a_rule_are_refused_before_connecting() {
             PgStore::builder("postgresql://localhost:port/db"),
             "the DSN does not parse",
         ),
+        (PgStore::builder("postgresql:///db"), "names no host"),
+        (PgStore::builder("dbname=db"), "names no host"),
+        (
+            PgStore::builder("host=a,b hostaddr=127.0.0.1"),
+            "2 of host and 1 of hostaddr",
+        ),
+        (PgStore::builder("host=a port=1,2"), "1 hosts and 2 ports"),
+        (
+            PgStore::builder("postgres://me%00@127.0.0.1:1/db"),
+            "U+0000",
+        ),
+        (
+            PgStore::builder("host=127.0.0.1 port=1 user=m\0e"),
+            "U+0000",
+        ),
     ] {
         let error = builder.build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
