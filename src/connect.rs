@@ -111,7 +111,7 @@ fn from_vars(vars: &Vars) -> Result<Arc<dyn Store>> {
 
 /// Which store a DSN names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scheme {
+pub(crate) enum Scheme {
     #[cfg(feature = "postgres")]
     Postgres,
     #[cfg(feature = "sqlite")]
@@ -120,7 +120,7 @@ enum Scheme {
 }
 
 impl Scheme {
-    fn of(dsn: &str) -> Result<Self> {
+    pub(crate) fn of(dsn: &str) -> Result<Self> {
         let Some((scheme, rest)) = split(dsn) else {
             let hint = match dsn.contains('=') {
                 true => "; a text like \"host=db dbname=app\" is for PgStore::connect",

@@ -127,6 +127,9 @@ mod connect;
 mod consumer;
 mod error;
 mod event;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod message;
 mod mock;
 #[cfg(feature = "postgres")]

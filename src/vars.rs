@@ -99,6 +99,13 @@ impl From<&[(&str, &str)]> for Vars {
     }
 }
 
+#[cfg(fuzzing)]
+impl FromIterator<(String, OsString)> for Vars {
+    fn from_iter<I: IntoIterator<Item = (String, OsString)>>(vars: I) -> Self {
+        Self(vars.into_iter().collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,6 +39,11 @@ use self::together::Together;
 
 pub use self::builder::PgStoreBuilder;
 pub use self::install::{SCHEMA, SCHEMA_VERSION};
+#[cfg(fuzzing)]
+pub(crate) use self::{
+    row::{date, payload},
+    sql::{on_connect, quote},
+};
 
 /// How often a queue that is to be deleted with its messages is emptied at most: each pass
 /// leaves only what moved during it, and where consumers are, the second one leaves nothing.

@@ -49,6 +49,20 @@ impl<'a> FromSql<'a> for Payload {
     }
 }
 
+/// What a payload is read as: for the fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn payload(raw: &[u8]) -> Result<Value, String> {
+    Payload::from_sql(&Type::JSON, raw)
+        .map_err(|e| e.to_string())?
+        .0
+}
+
+/// What a `timestamptz` is read as: for the fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn date(micros: i64) -> OffsetDateTime {
+    Dates::default().date(Micros(micros))
+}
+
 /// A `timestamptz` as it is sent: microseconds since the first day of 2000, UTC.
 struct Micros(i64);
 

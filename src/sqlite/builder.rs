@@ -62,7 +62,7 @@ pub struct SqliteStoreBuilder {
     pub(super) path: Option<PathBuf>,
     pub(super) durability: Durability,
     pub(super) busy_timeout: Duration,
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl SqliteStore {
@@ -185,17 +185,7 @@ impl SqliteStoreBuilder {
     /// a newer version of this library, or with something else in the place of its tables. [`Unavailable`](crate::ErrorKind::Unavailable) if the disk is full or
     /// fails, or another process keeps the file locked. Nothing that is there is changed then.
     pub fn build(self) -> Result<SqliteStore> {
-        self.settings.check()?;
-        if self.busy_timeout.is_zero() {
-            return Err(Error::invalid(
-                "busy_timeout is zero: calls of two processes at once would fail",
-            ));
-        }
-        let busy_timeout = self.busy_timeout.clamp(BUSY_TIMEOUTS.0, BUSY_TIMEOUTS.1);
-        let place = match &self.path {
-            None => Place::Memory,
-            Some(path) => Place::file(path, busy_timeout)?,
-        };
+        let (place, busy_timeout) = self.place()?;
         let (db, contents) = place.open()?;
         refuse(contents, &place.to_string())?;
         let may_flush = place.is_file() && self.durability == Durability::Full;
@@ -224,5 +214,32 @@ impl SqliteStoreBuilder {
             store.put_schema()?;
         }
         Ok(store)
+    }
+
+    /// Checks everything, and says where the database is to be; opens nothing.
+    fn place(&self) -> Result<(Place, Duration)> {
+        self.settings.check()?;
+        if self.busy_timeout.is_zero() {
+            return Err(Error::invalid(
+                "busy_timeout is zero: calls of two processes at once would fail",
+            ));
+        }
+        let busy_timeout = self.busy_timeout.clamp(BUSY_TIMEOUTS.0, BUSY_TIMEOUTS.1);
+        let place = match &self.path {
+            None => Place::Memory,
+            Some(path) => Place::file(path, busy_timeout)?,
+        };
+        Ok((place, busy_timeout))
+    }
+
+    /// The file, if it is one, and the busy timeout: for the fuzz targets.
+    #[cfg(fuzzing)]
+    pub(crate) fn parsed(&self) -> Result<(Option<PathBuf>, Duration)> {
+        let (place, busy_timeout) = self.place()?;
+        let path = match place {
+            Place::Memory => None,
+            Place::File { path, .. } => Some(path),
+        };
+        Ok((path, busy_timeout))
     }
 }

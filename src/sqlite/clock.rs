@@ -18,6 +18,6 @@ pub(super) fn after(at: i64, span: Duration) -> i64 {
 }
 
 /// Cut to what a date can be.
-pub(super) fn date(micros: i64) -> OffsetDateTime {
+pub(crate) fn date(micros: i64) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH.saturating_add(time::Duration::microseconds(micros))
 }

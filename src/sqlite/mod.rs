@@ -43,6 +43,8 @@ use self::settle::{extend, settle, soonest};
 use self::watch::Watch;
 
 pub use self::builder::{Durability, SqliteStoreBuilder};
+#[cfg(fuzzing)]
+pub(crate) use self::clock::date;
 pub use self::install::{SQLITE_SCHEMA, SQLITE_SCHEMA_VERSION};
 
 /// A store in an SQLite database: in a file, without a server, or in memory.

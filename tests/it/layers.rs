@@ -71,8 +71,9 @@ fn check(dir: &Path, owner: Option<&str>, wrong: &mut Vec<String>) {
         let path = entry.unwrap().path();
         let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let owner = owner.unwrap_or(&stem);
-        // The facade names everything; the suite is used by nobody. Tests may use anything.
-        if matches!(owner, "lib" | "testing") || stem == "tests" {
+        // The facade names everything; the suite and the fuzz targets' door are used by nobody.
+        // Tests may use anything.
+        if matches!(owner, "lib" | "testing" | "fuzzing") || stem == "tests" {
             continue;
         }
         if path.is_dir() {

@@ -104,6 +104,21 @@ fn settings_that_break_a_rule_are_refused_before_connecting() {
             PgStore::builder("postgresql://localhost:port/db"),
             "the DSN does not parse",
         ),
+        (PgStore::builder("postgresql:///db"), "names no host"),
+        (PgStore::builder("dbname=db"), "names no host"),
+        (
+            PgStore::builder("host=a,b hostaddr=127.0.0.1"),
+            "2 of host and 1 of hostaddr",
+        ),
+        (PgStore::builder("host=a port=1,2"), "1 hosts and 2 ports"),
+        (
+            PgStore::builder("postgres://me%00@127.0.0.1:1/db"),
+            "U+0000",
+        ),
+        (
+            PgStore::builder("host=127.0.0.1 port=1 user=m\0e"),
+            "U+0000",
+        ),
     ] {
         let error = builder.build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
@@ -115,8 +130,25 @@ fn settings_that_break_a_rule_are_refused_before_connecting() {
 fn the_password_is_not_told() {
     let builder = from(&[DSN]).unwrap();
     assert!(!format!("{builder:?}").contains("s3cret"));
-    let error = PgStore::builder("postgresql://me:s3cret@localhost:x/db").build();
-    assert!(!format!("{:?}", error.unwrap_err()).contains("s3cret"));
+    for (dsn, named) in [
+        (
+            "postgresql://me:s3cret@localhost:x/db",
+            "invalid value for option `port`",
+        ),
+        // All before the equals sign is an unknown option's name.
+        ("mysql://me:s3cret@host/db?ssl=true", "an unknown option"),
+        ("Postgres://me:s3cret@host/db?a=b", "an unknown option"),
+        (" postgresql://me:s3cret@host/db?a=b", "an unknown option"),
+        ("postgresql://me:p@ss?s3cret=1@host/db", "an unknown option"),
+        ("host=db password=my s3cret=1", "an unknown option"),
+        ("host=db password='s3cret", "unterminated"),
+    ] {
+        let error = PgStore::builder(dsn).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains(named), "{error}");
+        assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+        assert!(std::error::Error::source(&error).is_none());
+    }
 }
 
 #[test]

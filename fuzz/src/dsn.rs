@@ -1,0 +1,108 @@
+//! DSNs, of every store.
+
+use std::os::unix::ffi::OsStrExt;
+
+use pgqrs::fuzzing::{self, Parsed};
+use pgqrs::postgres::config::Host;
+use pgqrs::{ErrorKind, Result, Settings};
+
+use crate::{planted, told};
+
+/// The password, where the text has one.
+pub(crate) const SECRET: &str = "s3cret";
+
+/// A DSN names the store that its scheme says, and nobody is told the password.
+pub fn dsn(data: &[u8]) {
+    let Ok(dsn) = std::str::from_utf8(data) else {
+        return;
+    };
+    let parsed = fuzzing::dsn(dsn);
+    check(dsn, &parsed);
+    match (&parsed, dsn.split_once(':')) {
+        (Ok(Parsed::Mock { .. }), _) => assert_eq!(dsn, "mock:"),
+        (Ok(Parsed::Sqlite { path: None, .. }), _) => assert_eq!(dsn, "sqlite::memory:"),
+        (
+            Ok(Parsed::Sqlite {
+                path: Some(path), ..
+            }),
+            Some(("sqlite", rest)),
+        ) => {
+            assert!(path.is_absolute(), "{path:?}");
+            let name = rest.strip_prefix("//").expect("// after the scheme");
+            assert!(!name.is_empty() && name != ":memory:" && !name.contains(['?', '\0']));
+        }
+        (Ok(Parsed::Postgres { .. }), Some(("postgres" | "postgresql", rest))) => {
+            assert!(rest.starts_with("//"));
+        }
+        (Ok(_), _) => panic!("{dsn:?} is {parsed:?}"),
+        (Err(_), _) => assert!(!["mock:", "sqlite::memory:"].contains(&dsn)),
+    }
+    // PostgreSQL's own builder takes more forms than URLs.
+    let by_hand = fuzzing::postgres_dsn(dsn);
+    check(dsn, &by_hand);
+    if let Ok(Parsed::Postgres { .. }) = parsed {
+        assert!(by_hand.is_ok());
+    }
+}
+
+fn check(dsn: &str, parsed: &Result<Parsed>) {
+    match parsed {
+        Ok(Parsed::Postgres {
+            config, settings, ..
+        }) => {
+            assert!(config.get_connect_timeout().is_some());
+            assert!(config.get_application_name().is_some());
+            // What the driver would refuse only later.
+            let (hosts, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
+            assert!(hosts + addresses > 0);
+            assert!(hosts == addresses || hosts * addresses == 0);
+            assert!([0, 1, hosts.max(addresses)].contains(&config.get_ports().len()));
+            let texts = [
+                config.get_user(),
+                config.get_dbname(),
+                config.get_options(),
+                config.get_application_name(),
+            ];
+            assert!(!texts.into_iter().flatten().any(|text| text.contains('\0')));
+            assert!(!config.get_password().unwrap_or_default().contains(&0));
+            for host in config.get_hosts() {
+                let name = match host {
+                    Host::Tcp(name) => name.as_bytes(),
+                    Host::Unix(path) => path.as_os_str().as_bytes(),
+                };
+                assert!(!name.contains(&0));
+            }
+            assert_eq!(*settings, Settings::default());
+        }
+        Ok(Parsed::Sqlite { settings, .. } | Parsed::Mock { settings }) => {
+            assert_eq!(*settings, Settings::default());
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            let mut told = told(error);
+            if planted() && dsn.contains("%%") {
+                told += dsn;
+            }
+            assert!(!has_password(dsn) || !told.contains(SECRET), "{told}");
+        }
+    }
+}
+
+/// Whether [`SECRET`] is, or may be meant as, part of a password, and stands nowhere else.
+///
+/// Meant: a password with an `@` in it, or a space, is one even if it was not written as it must
+/// be. So in a URL it goes from the colon to the last `@`, and behind `password=` to the end.
+pub(crate) fn has_password(dsn: &str) -> bool {
+    let mut parts = dsn.split(SECRET);
+    let (Some(before), Some(behind), None) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    // Files have no passwords, and an error says which file it is about.
+    if dsn.starts_with("sqlite:") {
+        return false;
+    }
+    let in_url = before
+        .split_once("://")
+        .is_some_and(|(_, user)| user.contains(':') && behind.contains('@'));
+    in_url || before.contains("password=")
+}
