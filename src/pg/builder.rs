@@ -8,6 +8,7 @@ use std::time::Duration;
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Config, NoTls, Socket};
 
+use super::dsn;
 use super::hint::Hints;
 use super::pool::{Database, PoolSettings, Texts};
 use super::together::Together;
@@ -261,10 +262,7 @@ impl PgStoreBuilder {
                 "schema {schema:?}: a schema's name has 1 to 63 bytes, and no U+0000"
             )));
         }
-        let mut config = Config::from_str(&self.dsn).map_err(|error| {
-            // The text says what is wrong, without the value.
-            Error::invalid(format!("the DSN does not parse: {error}")).because(error)
-        })?;
+        let mut config = dsn::parse(&self.dsn)?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(self.connection_timeout);
         }

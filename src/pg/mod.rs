@@ -2,6 +2,7 @@
 
 mod builder;
 mod dequeue;
+mod dsn;
 mod fault;
 mod hint;
 mod install;
