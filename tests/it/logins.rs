@@ -8,12 +8,11 @@ use crate::pg::Pg;
 /// What is run after the installation.
 pub(crate) const ROLES: &str = include_str!("../../roles.sql");
 
-const PASSWORD: &str = "not-a-secret";
-
 /// A role that may log in. It is dropped with this; the three groups are of the whole cluster, which
 /// other tests share, and stay.
 pub(crate) struct Login<'a> {
     pub(crate) name: String,
+    pub(crate) password: String,
     pg: &'a Pg,
 }
 
@@ -31,9 +30,14 @@ impl Pg {
     pub(crate) fn login(&self, title: &str, groups: &[&str]) -> Login<'_> {
         let name = format!("{}_{title}", self.schema.name());
         let mut client = self.client();
-        let sql = format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{PASSWORD}'");
+        let password = format!("s3cret_of_{name}");
+        let sql = format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'");
         client.batch_execute(&sql).unwrap();
-        let login = Login { name, pg: self };
+        let login = Login {
+            name,
+            password,
+            pg: self,
+        };
         for group in groups {
             let sql = format!("GRANT {group} TO \"{}\"", login.name);
             client.batch_execute(&sql).unwrap();
@@ -43,17 +47,15 @@ impl Pg {
 }
 
 impl Login<'_> {
-    fn dsn(&self) -> String {
+    pub(crate) fn dsn(&self) -> String {
         let dsn = self.pg.schema.dsn();
         let (before, between) = match (dsn.contains("://"), dsn.contains('?')) {
             (false, _) => (" ", " "),
             (true, false) => ("?", "&"),
             (true, true) => ("&", "&"),
         };
-        format!(
-            "{dsn}{before}user={}{between}password={PASSWORD}",
-            self.name
-        )
+        let (name, password) = (&self.name, &self.password);
+        format!("{dsn}{before}user={name}{between}password={password}")
     }
 
     /// A store on the test's schema.
