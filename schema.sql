@@ -2,6 +2,7 @@
 --
 -- PgStore::install() runs this file once, in the schema of your choice. By hand:
 --   psql -1 -v ON_ERROR_STOP=1 -f schema.sql
+-- Then roles.sql, if producers, consumers and operators are to be kept apart.
 -- It creates everything in the first schema of the search_path and never touches what
 -- is there already: a second run stops at the first CREATE.
 --
@@ -327,6 +328,20 @@ BEGIN
         RAISE EXCEPTION 'there is no queue named %', _queue USING ERRCODE = 'PQ001';
     END IF;
     RETURN (SELECT ids[1] FROM pgqrs_enqueue_batch(_queue_id, ARRAY[_payload::json], _delay));
+END
+$$;
+
+-- Registers a consumer, and forgets those of its queue that were not seen for a day. Null if
+-- there is no such queue. A function, so that consumers need no right on any table.
+CREATE FUNCTION pgqrs_register_worker(_queue_id bigint, _name text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    _id bigint;
+BEGIN
+    DELETE FROM pgqrs_workers
+    WHERE queue_id = _queue_id AND seen_at < statement_timestamp() - interval '1 day';
+    INSERT INTO pgqrs_workers (queue_id, name) SELECT id, _name FROM pgqrs_queues WHERE id = _queue_id
+    RETURNING id INTO _id;
+    RETURN _id;
 END
 $$;
 

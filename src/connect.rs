@@ -23,7 +23,7 @@ use crate::vars::Vars;
 /// | `mock:` | as [`MockStore::new`]: a new one each time, whose clock stands still |
 ///
 /// What follows `sqlite://` is the path as it stands: nothing in it is decoded, and there are no
-/// parameters (a `?` is refused).
+/// parameters (a `?` is refused, and so is a `:` with an `@` after it, as in `user:password@host`).
 ///
 /// Where the schema may be missing, [`Store::install`] puts it there: programs for any store
 /// call it at their start.

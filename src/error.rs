@@ -52,6 +52,9 @@ pub enum ErrorKind {
     /// carried out wholly, or not at all, and nobody can say which. Trying again can help,
     /// at the price of doing it twice: an `enqueue` may store the messages again.
     FateUnknown,
+    /// The database does not let its user do this, and says what was refused. Nothing was done.
+    /// See `roles.sql` for who may do what.
+    Denied,
     /// Anything else; nothing was done. A defect, or a database that is not as it should be.
     Unexpected,
 }

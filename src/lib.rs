@@ -116,6 +116,16 @@
 //! all [`dead_lettered`](Events::dead_lettered), [`lease_lost`](Events::lease_lost) and
 //! [`reconnecting`](Events::reconnecting).
 //!
+//! # Who may do what
+//!
+//! On PostgreSQL, `roles.sql` beside `schema.sql` makes roles for producers, consumers and
+//! operators, who can do no more than their part; what is refused is an [`ErrorKind::Denied`].
+//!
+//! No error, `Debug` output, event or log line has a password in it. A payload is quoted by the error
+//! that it is not of the type asked for, which is also the reason of its retries and its dead letter;
+//! it is in the `Debug` of [`Message`] and [`NewMessage`]; and the [source](std::error::Error::source)
+//! of an error may have a row that a constraint or trigger of your own has refused.
+//!
 //! # Features
 //!
 //! - `postgres` (default): [`PgStore`].

@@ -49,7 +49,8 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// [`Payload`](ErrorKind::Payload) if the payload is not such a `T`.
+    /// [`Payload`](ErrorKind::Payload) if the payload is not such a `T`. The text says why, and so
+    /// may quote a value of it.
     ///
     /// # Examples
     ///

@@ -120,6 +120,9 @@ mod postgres {
         for result in opened("postgresql://me:s3cret@host:port/db") {
             assert_refused(result, "the DSN does not parse");
         }
+        for result in opened("postgresql://me:p@s3cret@host/db?s3cret=1") {
+            assert_refused(result, "there is more than one \"@\" in it");
+        }
     }
 
     #[test]
@@ -166,6 +169,22 @@ mod sqlite {
             ("sqlite://", "names no file"),
             ("sqlite://:memory:", "sqlite::memory:"),
             ("sqlite://q.db?key=s3cret", "parameters are not supported"),
+            (
+                "sqlite://me:s3cret@host/db",
+                "as if there were user and password",
+            ),
+            (
+                "sqlite:///me:s3/cret@host/db",
+                "as if there were user and password",
+            ),
+            (
+                "sqlite://postgres://me:s3cret@host/db",
+                "as if there were user and password",
+            ),
+            (
+                "sqlite://postgres://s3cret/db",
+                "the path has \"://\" in it",
+            ),
             ("sqlite:///nowhere/at/all/q.db", "there is no directory"),
         ] {
             for result in opened(dsn) {

@@ -93,6 +93,8 @@ fn kind(code: &SqlState) -> ErrorKind {
         UNKNOWN_QUEUE => ErrorKind::UnknownQueue,
         // undefined table, column, function, schema: not installed, or not by us
         "42P01" | "42703" | "42883" | "3F000" => ErrorKind::Schema,
+        // insufficient privilege
+        "42501" => ErrorKind::Denied,
         // query canceled (statement_timeout), lock not available (lock_timeout), deadlock,
         // serialization failure, read-only (a standby; a failover under way)
         "57014" | "55P03" | "40P01" | "40001" | "25006" => ErrorKind::Unavailable,

@@ -2,6 +2,7 @@
 
 mod builder;
 mod dequeue;
+mod dsn;
 mod fault;
 mod hint;
 mod install;
@@ -174,8 +175,8 @@ impl Store for PgStore {
     ///
     /// # Errors
     ///
-    /// [`Unexpected`](ErrorKind::Unexpected), with what the server says, if it lets us not,
-    /// for example without the right to create tables; else those of the trait.
+    /// [`Denied`](ErrorKind::Denied), with what the server says, if its user may not create
+    /// schemas or tables here; else those of the trait.
     fn install(&self) -> Result<()> {
         self.put_schema()
     }

@@ -1,5 +1,7 @@
 //! Between rows and the library's types.
 
+use std::fmt;
+
 use bytes::BytesMut;
 use postgres::Row;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -20,8 +22,15 @@ pub(super) type SqlResult<T> = Result<T, postgres::Error>;
 type BoxError = Box<dyn std::error::Error + Sync + Send>;
 
 /// JSON text on its way into a `json` parameter.
-#[derive(Debug)]
 pub(super) struct JsonText<'a>(pub(super) &'a str);
+
+/// For the driver's log, which has all parameters of a statement at level debug: payloads are
+/// nobody's business there.
+impl fmt::Debug for JsonText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} bytes of JSON>", self.0.len())
+    }
+}
 
 impl ToSql for JsonText<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, BoxError> {

@@ -104,16 +104,9 @@ statements! {
         )
         SELECT count(*) FROM bodies";
 
-    /// Registers a consumer, and forgets those of its queue that were not seen for a day.
-    /// No row if there is no such queue.
+    /// Registers a consumer. No row if there is no such queue.
     RegisterWorker(INT8, TEXT) = "
-        WITH old AS (
-            DELETE FROM :schema.pgqrs_workers
-            WHERE queue_id = $1 AND seen_at < statement_timestamp() - interval '1 day'
-        )
-        INSERT INTO :schema.pgqrs_workers (queue_id, name)
-        SELECT id, $2 FROM :schema.pgqrs_queues WHERE id = $1
-        RETURNING id";
+        SELECT id FROM :schema.pgqrs_register_worker($1, $2) AS id WHERE id IS NOT NULL";
 
     /// queue, payloads, delay (null: ready at once). Returns ids, in order, and the times.
     Enqueue(INT8, JSON_ARRAY, INT8) = "

@@ -34,7 +34,8 @@ impl SqliteStoreBuilder {
     /// | `PGQRS_PAYLOAD_LIMIT` | [`payload_limit`](Self::payload_limit), bytes | `65536` |
     ///
     /// What follows `sqlite://` is the path as it stands: nothing in it is decoded, and there are
-    /// no parameters.
+    /// no parameters. A path with a `:` and then an `@` is refused, unseen: a password may be in
+    /// it.
     ///
     /// # Errors
     ///
@@ -78,6 +79,18 @@ impl SqliteStoreBuilder {
             Some(":memory:") => refuse("has a \"//\" too many before \":memory:\""),
             Some(path) if path.contains('?') => {
                 refuse("has a \"?\" after \"sqlite://\", and parameters are not supported")
+            }
+            // As it may be another database's, the error that there is no such file must not
+            // repeat it.
+            Some(path)
+                if path
+                    .split_once(':')
+                    .is_some_and(|(_, rest)| rest.contains('@')) =>
+            {
+                refuse(
+                    "has a \":\" and then an \"@\" after \"sqlite://\", as if there were user and \
+                     password; a file of such a name is for SqliteStore::open",
+                )
             }
             Some(path) => Ok(SqliteStore::builder(path)),
         }

@@ -47,6 +47,12 @@ impl Place {
                 "the path is empty: it names the database's file",
             ));
         }
+        if path.to_str().is_some_and(|path| path.contains("://")) {
+            // Not to be repeated: there may be a password in it.
+            return Err(Error::invalid(
+                "the path has \"://\" in it: a DSN is for pgqrs::connect",
+            ));
+        }
         if path == Path::new(":memory:") {
             return refuse("for a store in memory, call SqliteStore::in_memory()");
         }

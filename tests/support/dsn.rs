@@ -12,9 +12,10 @@ pub(super) fn connect(dsn: &str) -> Result<Client, String> {
 
 /// Where a DSN leads, without user and password.
 pub(super) fn address(dsn: &str) -> Result<String, String> {
+    // Without its cause, which may repeat a part of the password.
     let config: Config = dsn
         .parse()
-        .map_err(|err| format!("this is no DSN: {}", causes(&err)))?;
+        .map_err(|err: postgres::Error| format!("this is no DSN: {err}"))?;
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(name)) => name.clone(),
         Some(Host::Unix(path)) => path.display().to_string(),

@@ -60,11 +60,12 @@ impl Target {
             dsn => {
                 let dsn = dsn.unwrap_or_else(|| server().dsn());
                 let schema = format!("pgqrs_{name}_{}", std::process::id());
-                let mut monitor = Client::connect(dsn, NoTls)?;
+                // First, as it says what is wrong with a DSN without repeating any of it.
                 let store = PgStore::builder(dsn)
                     .schema(&schema)
                     .pool_size(u32::try_from(connections)?)
                     .build()?;
+                let mut monitor = Client::connect(dsn, NoTls)?;
                 let wal = wal_position(&mut monitor)?;
                 let database = Database::Postgres {
                     monitor: Box::new(monitor),

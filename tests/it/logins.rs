@@ -1,0 +1,91 @@
+//! Logins of a test's own, with the rights that `roles.sql` gives and no others.
+
+use pgqrs::PgStore;
+use postgres::{Client, NoTls};
+
+use crate::pg::Pg;
+
+/// What is run after the installation.
+pub(crate) const ROLES: &str = include_str!("../../roles.sql");
+
+/// A role that may log in. It is dropped with this; the three groups are of the whole cluster, which
+/// other tests share, and stay.
+pub(crate) struct Login<'a> {
+    pub(crate) name: String,
+    pub(crate) password: String,
+    pg: &'a Pg,
+}
+
+impl Pg {
+    /// The same as [`with_tasks`](Self::with_tasks), and the roles.
+    pub(crate) fn with_roles() -> Self {
+        let pg = Self::with_tasks();
+        pg.client()
+            .batch_execute(ROLES)
+            .expect("the tests need a role that may create roles");
+        pg
+    }
+
+    /// A new login, a member of these groups.
+    pub(crate) fn login(&self, title: &str, groups: &[&str]) -> Login<'_> {
+        let name = format!("{}_{title}", self.schema.name());
+        let mut client = self.client();
+        let password = format!("s3cret_of_{name}");
+        let sql = format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'");
+        client.batch_execute(&sql).unwrap();
+        let login = Login {
+            name,
+            password,
+            pg: self,
+        };
+        for group in groups {
+            let sql = format!("GRANT {group} TO \"{}\"", login.name);
+            client.batch_execute(&sql).unwrap();
+        }
+        login
+    }
+}
+
+impl Login<'_> {
+    pub(crate) fn dsn(&self) -> String {
+        let dsn = self.pg.schema.dsn();
+        let (before, between) = match (dsn.contains("://"), dsn.contains('?')) {
+            (false, _) => (" ", " "),
+            (true, false) => ("?", "&"),
+            (true, true) => ("&", "&"),
+        };
+        let (name, password) = (&self.name, &self.password);
+        format!("{dsn}{before}user={name}{between}password={password}")
+    }
+
+    /// A store on the test's schema.
+    pub(crate) fn store(&self) -> PgStore {
+        self.store_in(self.pg.schema.name())
+    }
+
+    pub(crate) fn store_in(&self, schema: &str) -> PgStore {
+        PgStore::builder(&self.dsn())
+            .schema(schema)
+            .build()
+            .unwrap()
+    }
+
+    /// A connection in the test's schema.
+    pub(crate) fn client(&self) -> Client {
+        let mut client = Client::connect(&self.dsn(), NoTls).unwrap();
+        let sql = format!("SET search_path TO \"{}\"", self.pg.schema.name());
+        client.batch_execute(&sql).unwrap();
+        client
+    }
+}
+
+impl Drop for Login<'_> {
+    fn drop(&mut self) {
+        let name = &self.name;
+        let sql = format!("REASSIGN OWNED BY \"{name}\" TO CURRENT_USER; DROP ROLE \"{name}\"");
+        let dropped = self.pg.client().batch_execute(&sql);
+        if !std::thread::panicking() {
+            dropped.unwrap();
+        }
+    }
+}
