@@ -17,6 +17,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// How deep a payload's arrays and objects may nest: what `serde_json` reads back.
 const MAX_DEPTH: usize = 127;
 
+/// How many bytes a key has at most: names and numbers, with room for a hash or two. An index
+/// holds them all.
+const MAX_KEY: usize = 255;
+
 /// A message as a store gives it out: by `enqueue`, and with a lease by `dequeue`.
 ///
 /// All times are UTC, by the store's clock, in whole microseconds.
@@ -80,6 +84,7 @@ impl Message {
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewMessage {
     payload: Value,
+    key: Option<String>,
 }
 
 impl NewMessage {
@@ -102,7 +107,7 @@ impl NewMessage {
     /// ```
     pub fn new<T: Serialize + ?Sized>(payload: &T) -> Result<Self> {
         match serde_json::to_value(payload) {
-            Ok(payload) => Ok(Self { payload }),
+            Ok(payload) => Ok(Self { payload, key: None }),
             Err(error) => {
                 let text = format!(
                     "a {} does not serialize to JSON: {error}",
@@ -123,6 +128,75 @@ impl NewMessage {
     #[must_use]
     pub fn into_payload(self) -> Value {
         self.payload
+    }
+
+    /// Gives the message a key, by which a queue tells that it has stored it already: an enqueue
+    /// can then be repeated, and stores the message once.
+    ///
+    /// A key stands for one message of its queue, for [`key_retention`](crate::Settings::key_retention)
+    /// after the enqueue that stored it (a day, by default). Until then an enqueue with the same
+    /// key stores nothing, whatever its payload is, and whatever has become of the message: it may
+    /// be archived, deleted or purged by now. Its answer is that of the first one: the same id and
+    /// `enqueued_at`; `vt` is later by the delay, and the payload the one given. After that time
+    /// the key is free again, and when its queue is deleted. The same key twice in a batch is a
+    /// repeat as well.
+    ///
+    /// Take what names the event: an order's number, a request's id; or, where there is nothing
+    /// of the sort, a random one that is made before the first try.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if the key is not of 1 to 255 bytes, or has the character
+    /// `\u0000` in it (PostgreSQL's text has no place for it).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use pgqrs::{MockStore, NewMessage, Store};
+    /// let store = MockStore::new();
+    /// let queue = store.create_queue("invoices")?;
+    /// let invoice = || NewMessage::new("invoice 17")?.with_key("order 17");
+    ///
+    /// let first = store.enqueue(queue.id, vec![invoice()?], None)?;
+    /// let again = store.enqueue(queue.id, vec![invoice()?], None)?;
+    /// assert_eq!(again, first);
+    /// assert_eq!(store.counts("invoices")?.ready, 1);
+    /// # Ok::<(), pgqrs::Error>(())
+    /// ```
+    pub fn with_key(self, key: impl Into<String>) -> Result<Self> {
+        let key = key.into();
+        check_key(&key)?;
+        Ok(Self {
+            key: Some(key),
+            ..self
+        })
+    }
+
+    /// Returns the key, if there is one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// The message as it stands in a store when it was put there, and nobody has had it.
+    pub(crate) fn stored(
+        self,
+        queue_id: i64,
+        id: i64,
+        enqueued_at: OffsetDateTime,
+        vt: OffsetDateTime,
+    ) -> Message {
+        Message {
+            id,
+            queue_id,
+            payload: self.payload,
+            enqueued_at,
+            vt,
+            read_ct: 0,
+            attempt: 0,
+            lapsed: false,
+            worker: None,
+        }
     }
 
     /// Returns the payload as JSON text, checked against the rules of every store: at most
@@ -201,8 +275,25 @@ impl NewMessage {
 
 impl From<Value> for NewMessage {
     fn from(payload: Value) -> Self {
-        Self { payload }
+        Self { payload, key: None }
     }
+}
+
+fn check_key(key: &str) -> Result<()> {
+    // What is too long is not told in full.
+    let shown: String = key.chars().take(40).collect();
+    if !(1..=MAX_KEY).contains(&key.len()) {
+        return Err(Error::invalid(format!(
+            "the key {shown:?} has {} bytes, which is not in 1..={MAX_KEY}",
+            key.len()
+        )));
+    }
+    if key.contains('\0') {
+        return Err(Error::invalid(format!(
+            "the key {shown:?} has the character \\u0000, which no text in PostgreSQL can have"
+        )));
+    }
+    Ok(())
 }
 
 fn deeper_than(value: &Value, depth: usize) -> bool {
