@@ -18,7 +18,7 @@ const CALLS: &[&str] = &[
     "SELECT * FROM pgqrs_enqueue_once(1, array_fill('1'::json, ARRAY[100]), {known}, '1 day')",
     "SELECT * FROM pgqrs_enqueue_once(1, array_fill('1'::json, ARRAY[100]), {free}, '1 day')",
     // half of them without
-    "SELECT * FROM pgqrs_enqueue_once(1, array_fill('1'::json, ARRAY[100]), {new}[51:] || array_fill(NULL::text, ARRAY[50]), '1 day')",
+    "SELECT * FROM pgqrs_enqueue_once(1, array_fill('1'::json, ARRAY[100]), ({new})[51:] || array_fill(NULL::text, ARRAY[50]), '1 day')",
     "SELECT pgqrs_enqueue('tasks', '1', NULL, 'key {n}')",
 ];
 
