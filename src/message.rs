@@ -134,7 +134,8 @@ impl NewMessage {
     /// can then be repeated, and stores the message once.
     ///
     /// A key stands for one message of its queue, for [`key_retention`](crate::Settings::key_retention)
-    /// after the enqueue that stored it (a day, by default). Until then an enqueue with the same
+    /// after the enqueue that stored it (a day, by default; the setting of the store that did is
+    /// what counts). Until then an enqueue with the same
     /// key stores nothing, whatever its payload is, and whatever has become of the message: it may
     /// be archived, deleted or purged by now. Its answer is that of the first one: the same id and
     /// `enqueued_at`; `vt` is later by the delay, and the payload the one given. After that time

@@ -195,3 +195,25 @@ fn removing_keys_behind_dead_ones_touches_as_few_pages() {
     let left: i64 = left.unwrap().get(0);
     assert!(left < 300, "{left} were not removed");
 }
+
+/// It may have been put in after the snapshot was taken: so it can be seen by nobody in there.
+#[test]
+fn an_older_snapshot_cannot_use_a_key_that_came_since() {
+    let pg = Pg::with_tasks();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    producer.enqueue_once("known", &1).unwrap();
+    let mut client = pg.client();
+    let level = postgres::IsolationLevel::RepeatableRead;
+    let mut tx = client
+        .build_transaction()
+        .isolation_level(level)
+        .start()
+        .unwrap();
+    producer.enqueue_once_in(&mut tx, "known", &2).unwrap();
+    producer.enqueue_once_in(&mut tx, "new", &2).unwrap();
+    producer.enqueue_once("since", &1).unwrap();
+    let error = producer.enqueue_once_in(&mut tx, "since", &2).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    drop(tx);
+    assert_eq!(pg.store.counts("tasks").unwrap().ready, 2);
+}
