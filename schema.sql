@@ -130,6 +130,21 @@ CREATE TABLE pgqrs_dead (
 );
 COMMENT ON TABLE pgqrs_dead IS 'State of dead letters: given up, kept with the last error.';
 
+-- The keys of messages that were enqueued with one, each for a while. Apart from the messages, as
+-- it outlives its own; a message without one has nothing to do with this table. No foreign key:
+-- who deletes a queue deletes them, while the queue's lock keeps everybody else from adding some.
+CREATE TABLE pgqrs_keys (
+    queue_id    bigint NOT NULL,
+    key         text COLLATE "C" NOT NULL   -- what its producer calls the message
+                CHECK (octet_length(key) BETWEEN 1 AND 255),
+    id          bigint NOT NULL,            -- both of the message, which may be gone by now
+    enqueued_at timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,       -- free again from here on
+    PRIMARY KEY (queue_id, key)
+) WITH (vacuum_truncate = off);
+CREATE INDEX pgqrs_keys_expires_key ON pgqrs_keys (queue_id, expires_at); -- the order in which they go
+COMMENT ON TABLE pgqrs_keys IS 'Keys of messages, remembered for a while: an enqueue with one of them stores nothing.';
+
 ------------------------------------------------------------------ views, for people
 
 CREATE VIEW pgqrs_archive AS
@@ -318,14 +333,125 @@ BEGIN
 END
 $$;
 
--- The same for people and triggers: one message, the queue by its name.
-CREATE FUNCTION pgqrs_enqueue(_queue text, _payload jsonb, _delay interval DEFAULT NULL)
+-- The same for messages of which some have a key (null: none): those whose key is not free are
+-- not stored, and answered with the id and the time of the first. vt is _delay after that.
+--
+-- A key that another transaction is just using is waited for. In the keys' order, so that nobody
+-- waits in a circle; and only then is it known who was first: so the rows are put in, or locked,
+-- by one statement, and read by the next, whose snapshot has them. (Above READ COMMITTED, where
+-- it has not, the first fails: 40001.) The ids are drawn before, to go in with the keys; those of
+-- repeats are never used.
+--
+-- Keys that are free again are removed along the way, for every 64 messages (on average: which
+-- calls do it is left to chance) 128, and two for each message of the call: so they go at least
+-- twice as fast as they come. Each session goes on where it ended the last time, or a walk from
+-- the start would lead over all that vacuum cannot remove while somebody holds an old snapshot.
+-- What is in use just then is skipped, and left to a session that begins.
+CREATE FUNCTION pgqrs_enqueue_once(_queue_id bigint, _payloads json[], _keys text[], _retention interval,
+                                   _delay interval DEFAULT NULL,
+                                   OUT ids bigint[], OUT enqueued_at timestamptz[], OUT vt timestamptz[])
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    _count integer := cardinality(_payloads);
+    _sequence regclass := pg_get_serial_sequence('pgqrs_messages', 'id');
+    _now timestamptz := statement_timestamp();
+    _drawn bigint[];
+    _stored integer;
+    _swept text := 'pgqrs.swept_' || 'pgqrs_keys'::regclass::oid::text || '_' || _queue_id::text;
+    _from timestamptz;
+    _to timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(7737617083142869363 # _queue_id); -- this far as above
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM FROM pgqrs_queues WHERE id = _queue_id FOR KEY SHARE;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pgqrs_queues WHERE id = _queue_id) THEN
+        RAISE EXCEPTION 'there is no queue with id %', _queue_id USING ERRCODE = 'PQ001';
+    END IF;
+    SELECT array_agg(nextval(_sequence)) INTO _drawn FROM generate_series(1, _count);
+
+    -- Twice in one batch: the first counts, which has the lowest id.
+    INSERT INTO pgqrs_keys AS k (queue_id, key, id, enqueued_at, expires_at)
+    SELECT _queue_id, key, min(id), _now, _now + _retention
+    FROM (SELECT key COLLATE "C" AS key, id FROM unnest(_keys, _drawn) AS n (key, id)) n
+    WHERE key IS NOT NULL
+    GROUP BY key
+    ORDER BY key
+    ON CONFLICT (queue_id, key) DO UPDATE
+    SET id = excluded.id, enqueued_at = excluded.enqueued_at, expires_at = excluded.expires_at
+    WHERE k.expires_at <= _now;
+    GET DIAGNOSTICS _stored = ROW_COUNT;
+
+    IF _stored = _count THEN -- all have keys, and all of these were free
+        ids := _drawn;
+        enqueued_at := array_fill(_now, ARRAY[_count]);
+    ELSE
+        SELECT array_agg(coalesce(k.id, n.id) ORDER BY place), array_agg(coalesce(k.enqueued_at, _now) ORDER BY place)
+        INTO pgqrs_enqueue_once.ids, pgqrs_enqueue_once.enqueued_at
+        FROM unnest(_keys, _drawn) WITH ORDINALITY AS n (key, id, place)
+        LEFT JOIN LATERAL (
+            SELECT id, enqueued_at FROM pgqrs_keys
+            WHERE queue_id = _queue_id AND key = n.key OFFSET 0) k ON true;
+    END IF;
+    vt := ARRAY(SELECT enqueued_at + coalesce(_delay, interval '0')
+                FROM unnest(pgqrs_enqueue_once.enqueued_at) AS enqueued_at);
+
+    IF _delay IS NULL THEN
+        WITH body AS (
+            INSERT INTO pgqrs_messages (queue_id, id, enqueued_at, payload) OVERRIDING SYSTEM VALUE
+            SELECT _queue_id, id, _now, payload
+            FROM unnest(_payloads, pgqrs_enqueue_once.ids, _drawn) AS n (payload, id, drawn)
+            WHERE id = drawn
+            RETURNING id
+        )
+        INSERT INTO pgqrs_live (queue_id, id, vt) SELECT _queue_id, id, _now FROM body;
+    ELSE
+        WITH body AS (
+            INSERT INTO pgqrs_messages (queue_id, id, enqueued_at, payload) OVERRIDING SYSTEM VALUE
+            SELECT _queue_id, id, _now, payload
+            FROM unnest(_payloads, pgqrs_enqueue_once.ids, _drawn) AS n (payload, id, drawn)
+            WHERE id = drawn
+            RETURNING id
+        )
+        INSERT INTO pgqrs_scheduled (queue_id, vt, id) SELECT _queue_id, _now + _delay, id FROM body;
+    END IF;
+    GET DIAGNOSTICS _stored = ROW_COUNT;
+
+    IF random() * 64 < _count THEN
+        _from := timestamptz 'epoch' + nullif(current_setting(_swept, true), '')::bigint * interval '1 microsecond';
+        WITH gone AS (
+            DELETE FROM pgqrs_keys
+            WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM pgqrs_keys
+                WHERE queue_id = _queue_id AND expires_at >= coalesce(_from, '-infinity') AND expires_at <= _now
+                ORDER BY queue_id, expires_at
+                LIMIT 128 + 2 * _count FOR UPDATE SKIP LOCKED))
+            RETURNING expires_at
+        )
+        SELECT max(expires_at) INTO _to FROM gone;
+        IF _to IS NOT NULL THEN
+            PERFORM set_config(_swept, (extract(epoch FROM _to) * 1000000)::bigint::text, false);
+        END IF;
+    END IF;
+    IF _stored > 0 AND pgqrs_is_waited_for(_queue_id) THEN
+        PERFORM pg_notify(pgqrs_channel(_queue_id), CASE WHEN _delay IS NULL THEN 'ready' ELSE 'scheduled' END);
+    END IF;
+END
+$$;
+
+-- For people and triggers: one message, the queue by its name; with a key, once.
+CREATE FUNCTION pgqrs_enqueue(_queue text, _payload jsonb, _delay interval DEFAULT NULL, _key text DEFAULT NULL,
+                              _retention interval DEFAULT interval '1 day')
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     _queue_id bigint := (SELECT id FROM pgqrs_queues WHERE name = _queue);
 BEGIN
     IF _queue_id IS NULL THEN
         RAISE EXCEPTION 'there is no queue named %', _queue USING ERRCODE = 'PQ001';
+    END IF;
+    IF _key IS NOT NULL THEN
+        RETURN (SELECT ids[1] FROM pgqrs_enqueue_once(_queue_id, ARRAY[_payload::json], ARRAY[_key], _retention, _delay));
     END IF;
     RETURN (SELECT ids[1] FROM pgqrs_enqueue_batch(_queue_id, ARRAY[_payload::json], _delay));
 END

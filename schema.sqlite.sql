@@ -100,6 +100,19 @@ CREATE TABLE pgqrs_dead (
     PRIMARY KEY (queue_id, id)
 ) STRICT, WITHOUT ROWID;
 
+-- The keys of messages that were enqueued with one, each for a while: an enqueue with one of
+-- them stores nothing. Apart from the messages, as it outlives its own.
+CREATE TABLE pgqrs_keys (
+    queue_id    INTEGER NOT NULL,
+    key         TEXT NOT NULL                      -- what its producer calls the message
+                CHECK (length(CAST(key AS BLOB)) BETWEEN 1 AND 255),
+    id          INTEGER NOT NULL,                  -- both of the message, which may be gone by now
+    enqueued_at INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,                  -- free again from here on
+    PRIMARY KEY (queue_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pgqrs_keys_expires ON pgqrs_keys (queue_id, expires_at);
+
 ------------------------------------------------------------------ views, for people
 
 -- julianday, as older shells do not know unixepoch('subsec').
@@ -147,11 +160,30 @@ LEFT JOIN pgqrs_workers w ON w.id = s.worker;
 -- Enqueueing for people, triggers, and programs in other languages:
 --   INSERT INTO pgqrs_enqueue (queue, payload) VALUES ('emails', '{"to": "ada@example.org"}');
 --   INSERT INTO pgqrs_enqueue (queue, payload, delay) VALUES ('emails', '"later"', '+5 minutes');
--- `delay` is a modifier of SQLite's date functions. Empty when it is read.
+--   INSERT INTO pgqrs_enqueue (queue, payload, key) VALUES ('emails', '"once"', 'order 17');
+-- `delay` is a modifier of SQLite's date functions. With a key, nothing is stored if one was with
+-- the same key within a day. Empty when it is read.
 CREATE VIEW pgqrs_enqueue AS
-SELECT name AS queue, '' AS payload, '' AS delay FROM pgqrs_queues WHERE false;
+SELECT name AS queue, '' AS payload, '' AS delay, '' AS key FROM pgqrs_queues WHERE false;
 
-CREATE TRIGGER pgqrs_enqueue_insert INSTEAD OF INSERT ON pgqrs_enqueue
+CREATE TRIGGER pgqrs_enqueue_once INSTEAD OF INSERT ON pgqrs_enqueue WHEN NEW.key IS NOT NULL
+BEGIN
+    DELETE FROM pgqrs_keys
+    WHERE queue_id = (SELECT id FROM pgqrs_queues WHERE name = NEW.queue) AND key = NEW.key
+      AND expires_at <= (SELECT now FROM pgqrs_now);
+    -- The other trigger does it, and says which id it has.
+    INSERT INTO pgqrs_enqueue (queue, payload, delay)
+    SELECT NEW.queue, NEW.payload, NEW.delay
+    WHERE NOT EXISTS (SELECT 1 FROM pgqrs_keys k JOIN pgqrs_queues q ON q.id = k.queue_id
+                      WHERE q.name = NEW.queue AND k.key = NEW.key);
+    INSERT INTO pgqrs_keys (queue_id, key, id, enqueued_at, expires_at)
+    SELECT q.id, NEW.key, m.id, m.enqueued_at, m.enqueued_at + 86400000000
+    FROM pgqrs_queues q, pgqrs_messages m
+    WHERE q.name = NEW.queue AND m.id = (SELECT last_message FROM pgqrs_store)
+      AND NOT EXISTS (SELECT 1 FROM pgqrs_keys WHERE queue_id = q.id AND key = NEW.key);
+END;
+
+CREATE TRIGGER pgqrs_enqueue_insert INSTEAD OF INSERT ON pgqrs_enqueue WHEN NEW.key IS NULL
 BEGIN
     SELECT CASE
         WHEN NOT EXISTS (SELECT 1 FROM pgqrs_queues WHERE name = NEW.queue)

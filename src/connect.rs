@@ -70,6 +70,7 @@ pub fn connect(dsn: &str) -> Result<Arc<dyn Store>> {
 /// | `PGQRS_BATCH` | [`batch`](crate::Settings::batch) | `50` |
 /// | `PGQRS_POLL_INTERVAL` | [`poll_interval`](crate::Settings::poll_interval) | `100ms` |
 /// | `PGQRS_PAYLOAD_LIMIT` | [`payload_limit`](crate::Settings::payload_limit), bytes | `65536` |
+/// | `PGQRS_KEY_RETENTION` | [`key_retention`](crate::Settings::key_retention) | `12h` |
 ///
 /// Variables of the other stores are not looked at.
 ///

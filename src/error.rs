@@ -50,7 +50,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The connection was lost after the call was sent and before it was answered: it was
     /// carried out wholly, or not at all, and nobody can say which. Trying again can help,
-    /// at the price of doing it twice: an `enqueue` may store the messages again.
+    /// at the price of doing it twice: an `enqueue` may store the messages again, unless they
+    /// have keys ([`Producer::enqueue_once`](crate::Producer::enqueue_once)).
     FateUnknown,
     /// The database does not let its user do this, and says what was refused. Nothing was done.
     /// See `roles.sql` for who may do what.

@@ -57,6 +57,12 @@
 //! ran out or its transaction committed late, is found by a scan from the start, usually
 //! within a tenth of a second, and within a minute at the latest; on SQLite at once.
 //!
+//! **An enqueue can be repeated** if its messages have keys: [`Producer::enqueue_once`] stores one
+//! message per key, however often it is called, for a day
+//! ([`key_retention`](Settings::key_retention)). Without a key, a call that failed with
+//! [`FateUnknown`](ErrorKind::FateUnknown) may have stored its messages, and repeating it stores
+//! them a second time.
+//!
 //! **The store's clock decides everything**, the clients' clocks nothing.
 //!
 //! # The worker pool

@@ -6,16 +6,17 @@
 //!                                          └── lease over · release · retry ──┴─▶ [archived] [dead] (deleted)
 //! ```
 
+mod new;
+
 use std::time::Duration;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How deep a payload's arrays and objects may nest: what `serde_json` reads back.
-const MAX_DEPTH: usize = 127;
+pub use self::new::NewMessage;
 
 /// A message as a store gives it out: by `enqueue`, and with a lease by `dequeue`.
 ///
@@ -74,156 +75,6 @@ impl Message {
             );
             Error::new(ErrorKind::Payload, text).because(error)
         })
-    }
-}
-
-/// A message on its way into a store.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewMessage {
-    payload: Value,
-}
-
-impl NewMessage {
-    /// Makes a message of anything that serializes to JSON.
-    ///
-    /// # Errors
-    ///
-    /// [`Payload`](ErrorKind::Payload) if it does not, for example a map whose keys are
-    /// not strings.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::collections::HashMap;
-    /// use pgqrs::{ErrorKind, NewMessage};
-    ///
-    /// assert!(NewMessage::new(&("send_email", 7)).is_ok());
-    /// let error = NewMessage::new(&HashMap::from([((1, 2), 3)])).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::Payload);
-    /// ```
-    pub fn new<T: Serialize + ?Sized>(payload: &T) -> Result<Self> {
-        match serde_json::to_value(payload) {
-            Ok(payload) => Ok(Self { payload }),
-            Err(error) => {
-                let text = format!(
-                    "a {} does not serialize to JSON: {error}",
-                    std::any::type_name::<T>()
-                );
-                Err(Error::new(ErrorKind::Payload, text).because(error))
-            }
-        }
-    }
-
-    /// Returns the payload.
-    #[must_use]
-    pub fn payload(&self) -> &Value {
-        &self.payload
-    }
-
-    /// Returns the payload, by value.
-    #[must_use]
-    pub fn into_payload(self) -> Value {
-        self.payload
-    }
-
-    /// Returns the payload as JSON text, checked against the rules of every store: at most
-    /// `limit` bytes of text, no `\u0000` in a string (PostgreSQL's text has no place for it), arrays
-    /// and objects at most 127 deep (what `serde_json` reads back).
-    ///
-    /// # Errors
-    ///
-    /// [`Payload`](ErrorKind::Payload), naming the rule and what broke it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use pgqrs::NewMessage;
-    /// assert_eq!(NewMessage::new(&[1, 2])?.encode(5)?, "[1,2]");
-    /// assert!(NewMessage::new(&[1, 2])?.encode(4).is_err());
-    /// # Ok::<(), pgqrs::Error>(())
-    /// ```
-    pub fn encode(&self, limit: usize) -> Result<String> {
-        let refused = |text: String| Err(Error::new(ErrorKind::Payload, text));
-        if deeper_than(&self.payload, MAX_DEPTH) {
-            return refused(format!(
-                "the payload nests deeper than the {MAX_DEPTH} arrays and objects allowed"
-            ));
-        }
-        let text = self.payload.to_string();
-        if text.len() > limit {
-            return refused(format!(
-                "the payload has {} bytes of JSON text, over the limit of {limit}",
-                text.len()
-            ));
-        }
-        // The search of the text is quick and says "maybe": a backslash may stand before it.
-        if text.contains("\\u0000") && has_nul(&self.payload) {
-            return refused(
-                "the payload has the character \\u0000 in a string, which no text in PostgreSQL can have"
-                    .to_owned(),
-            );
-        }
-        Ok(text)
-    }
-
-    /// Returns the payloads of a batch as [`encode`](Self::encode) does each: what a
-    /// [`Store`](crate::Store) does first with the messages it is given.
-    ///
-    /// # Errors
-    ///
-    /// [`Payload`](ErrorKind::Payload); in a batch of several, the text begins with the
-    /// position of the bad one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use pgqrs::NewMessage;
-    /// # use serde_json::json;
-    /// let batch = [NewMessage::from(json!(1)), NewMessage::from(json!("long"))];
-    /// assert_eq!(NewMessage::encode_all(&batch, 6)?, ["1", "\"long\""]);
-    /// let error = NewMessage::encode_all(&batch, 5).unwrap_err();
-    /// assert!(error.to_string().starts_with("element 1 of the batch: "));
-    /// # Ok::<(), pgqrs::Error>(())
-    /// ```
-    pub fn encode_all(batch: &[Self], limit: usize) -> Result<Vec<String>> {
-        batch
-            .iter()
-            .enumerate()
-            .map(|(position, message)| {
-                let text = message.encode(limit);
-                match batch.len() {
-                    1 => text,
-                    _ => text.map_err(|error| error.at(position)),
-                }
-            })
-            .collect()
-    }
-}
-
-impl From<Value> for NewMessage {
-    fn from(payload: Value) -> Self {
-        Self { payload }
-    }
-}
-
-fn deeper_than(value: &Value, depth: usize) -> bool {
-    match value {
-        Value::Array(items) => depth == 0 || items.iter().any(|item| deeper_than(item, depth - 1)),
-        Value::Object(fields) => {
-            depth == 0 || fields.values().any(|field| deeper_than(field, depth - 1))
-        }
-        _ => false,
-    }
-}
-
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(name, field)| name.contains('\0') || has_nul(field)),
-        _ => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The side that puts messages in.
 
+mod once;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -62,7 +64,8 @@ impl<S: Store> Producer<S> {
     /// [`Payload`](crate::ErrorKind::Payload) if the payload breaks a rule of
     /// [`NewMessage::encode`]; [`UnknownQueue`](crate::ErrorKind::UnknownQueue) if the queue
     /// was deleted; [`Unavailable`](crate::ErrorKind::Unavailable), and
-    /// [`FateUnknown`](crate::ErrorKind::FateUnknown) if the message may be stored or not.
+    /// [`FateUnknown`](crate::ErrorKind::FateUnknown) if the message may be stored or not (to
+    /// repeat it then, give it a key: [`enqueue_once`](Self::enqueue_once)).
     pub fn enqueue<T: Serialize + ?Sized>(&self, payload: &T) -> Result<Message> {
         self.put_one(payload, None)
     }

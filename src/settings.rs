@@ -33,6 +33,10 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// The longest payload, in bytes of JSON text. Defaults to 1 MiB.
     pub payload_limit: usize,
+    /// For how long a key is remembered after the enqueue that stored its message: see
+    /// [`NewMessage::with_key`](crate::NewMessage::with_key). Not zero; cut to
+    /// [`MAX_SPAN`](crate::MAX_SPAN). Defaults to a day.
+    pub key_retention: Duration,
 }
 
 impl Default for Settings {
@@ -42,6 +46,7 @@ impl Default for Settings {
             batch: 100,
             poll_interval: Duration::from_millis(250),
             payload_limit: 1024 * 1024,
+            key_retention: Duration::from_secs(24 * 60 * 60),
         }
     }
 }
@@ -62,6 +67,11 @@ impl Settings {
         }
         if self.payload_limit == 0 {
             return Err(Error::invalid("payload_limit is 0: no payload would fit"));
+        }
+        if self.key_retention.is_zero() {
+            return Err(Error::invalid(
+                "key_retention is zero: a key would be forgotten before its enqueue is repeated",
+            ));
         }
         Ok(())
     }

@@ -131,6 +131,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Stores messages, all or none, and returns them in order with ascending ids: ready,
     /// or with a delay scheduled (of [`Duration::ZERO`]: due at once, ahead of the backlog).
     ///
+    /// One whose key is still remembered ([`NewMessage::with_key`]) is not stored again: its
+    /// answer is that of the first time. The ids of those that are stored ascend.
+    ///
     /// # Errors
     ///
     /// [`Payload`](crate::ErrorKind::Payload) if one breaks a rule of

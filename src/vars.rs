@@ -71,6 +71,10 @@ impl Vars {
             &mut settings.payload_limit,
             self.number("PGQRS_PAYLOAD_LIMIT")?,
         );
+        set(
+            &mut settings.key_retention,
+            self.span("PGQRS_KEY_RETENTION")?,
+        );
         Ok(())
     }
 }
@@ -124,11 +128,16 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(settings, expected);
-        let vars = Vars::from([("PGQRS_LOCK_TIME", "1m 30s"), ("PGQRS_PAYLOAD_LIMIT", "9")]);
+        let vars = Vars::from([
+            ("PGQRS_LOCK_TIME", "1m 30s"),
+            ("PGQRS_PAYLOAD_LIMIT", "9"),
+            ("PGQRS_KEY_RETENTION", "2h"),
+        ]);
         vars.set(&mut settings).unwrap();
         let expected = Settings {
             lock_time: Duration::from_secs(90),
             payload_limit: 9,
+            key_retention: Duration::from_secs(7_200),
             ..expected
         };
         assert_eq!(settings, expected);
@@ -141,6 +150,7 @@ mod tests {
             ("PGQRS_BATCH", "1e3", "a whole number"),
             ("PGQRS_POLL_INTERVAL", "5 parsecs", "a span of time"),
             ("PGQRS_PAYLOAD_LIMIT", "-1", "a whole number"),
+            ("PGQRS_KEY_RETENTION", "a day", "a span of time"),
         ] {
             let vars = Vars::from([(name, value)]);
             let error = vars.set(&mut Settings::default()).unwrap_err();

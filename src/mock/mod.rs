@@ -2,7 +2,9 @@
 //! of every state, and faults on demand.
 
 mod builder;
+mod enqueue;
 mod fault;
+mod keys;
 mod shelf;
 mod tx;
 mod view;
@@ -19,10 +21,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, NewMessage, Outcome, Receipt, Settlement};
 use crate::queue::{Counts, IfNotEmpty, Queue, State};
 use crate::settings::Settings;
-use crate::span::span_micros;
 use crate::store::{Dequeue, Store, Wakeups};
 
 use self::fault::{Faults, answer};
+use self::keys::Used;
 use self::shelf::Shelf;
 
 pub use self::builder::MockStoreBuilder;
@@ -172,8 +174,7 @@ impl fmt::Debug for MockStore {
 
 impl Inner {
     fn after(&self, span: Duration) -> OffsetDateTime {
-        let span = time::Duration::microseconds(span_micros(span));
-        self.now.checked_add(span).unwrap_or(builder::LAST_INSTANT)
+        enqueue::after(self.now, span)
     }
 
     /// When a settled message is to come again, if it is.
@@ -231,33 +232,6 @@ impl Inner {
             self.ringing.ring(queue_id);
         }
         Ok(answers)
-    }
-
-    /// Draws ids for messages that are enqueued now.
-    fn number(
-        &mut self,
-        queue_id: i64,
-        messages: Vec<NewMessage>,
-        delay: Option<Duration>,
-    ) -> Vec<Message> {
-        let vt = self.after(delay.unwrap_or_default());
-        messages
-            .into_iter()
-            .map(|message| {
-                self.last_message += 1;
-                Message {
-                    id: self.last_message,
-                    queue_id,
-                    payload: message.into_payload(),
-                    enqueued_at: self.now,
-                    vt,
-                    read_ct: 0,
-                    attempt: 0,
-                    lapsed: false,
-                    worker: None,
-                }
-            })
-            .collect()
     }
 }
 
@@ -348,11 +322,14 @@ impl Store for MockStore {
         let mut inner = self.lock();
         let fault = inner.faults.take(Call::Enqueue)?;
         self.check(&messages)?;
-        inner.shelf(queue_id)?;
-        let stored = inner.number(queue_id, messages, delay);
-        inner.shelf(queue_id)?.put(&stored, delay.is_some());
+        let retention = self.settings.key_retention;
+        let new = inner.number(queue_id, messages, delay, retention, &Used::new())?;
+        let now = inner.now;
+        let shelf = inner.shelf(queue_id)?;
+        shelf.put(&new.stored, delay.is_some());
+        shelf.keys.remember(new.used, now);
         inner.ringing.ring(queue_id);
-        answer(fault, stored)
+        answer(fault, new.answer)
     }
 
     fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>> {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::keys::Keys;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, Outcome, Receipt, Settlement};
 use crate::queue::{Counts, State};
@@ -24,6 +25,7 @@ pub(super) struct Shelf {
     locked: BTreeSet<i64>,
     /// How many open transactions want to put messages here.
     expecting: usize,
+    pub(super) keys: Keys,
 }
 
 #[derive(Debug)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::enqueue::Enqueue;
+use super::keys::Used;
 use super::{Call, MockStore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, NewMessage, Receipt, Settlement};
@@ -14,8 +16,8 @@ use crate::store::Transactional;
 /// An open transaction on a [`MockStore`]; dropping it rolls back.
 ///
 /// As on PostgreSQL, what is enqueued in it is invisible until the commit, and a message
-/// settled in it is locked until then. Where PostgreSQL would make another call wait for
-/// such a message, the in-memory store fails it with
+/// settled in it is locked until then, as is a key used in it. Where PostgreSQL would make another
+/// call wait for such a message or key, the in-memory store fails it with
 /// [`Unavailable`](ErrorKind::Unavailable).
 ///
 /// # Examples
@@ -35,6 +37,7 @@ struct Enqueued {
     queue_id: i64,
     messages: Vec<Message>,
     scheduled: bool,
+    used: Used,
 }
 
 #[derive(Debug)]
@@ -68,16 +71,20 @@ impl MockTransaction {
 
     fn end(&mut self, commit: bool) {
         let mut inner = self.store.lock();
+        let now = inner.now;
         for Enqueued {
             queue_id,
             messages,
             scheduled,
+            used,
         } in self.enqueued.drain(..)
         {
             if let Ok(shelf) = inner.shelf(queue_id) {
                 shelf.expect_no_more();
+                shelf.keys.let_go(&used);
                 if commit {
                     shelf.put(&messages, scheduled);
+                    shelf.keys.remember(used, now);
                 }
             }
             inner.ringing.ring(queue_id);
@@ -96,6 +103,12 @@ impl MockTransaction {
             }
             inner.ringing.ring(queue_id);
         }
+    }
+
+    /// The keys that it has used.
+    fn used(&self, queue_id: i64) -> Used {
+        let here = self.enqueued.iter().filter(|e| e.queue_id == queue_id);
+        here.flat_map(|enqueued| enqueued.used.clone()).collect()
     }
 
     fn check_store(&self, store: &MockStore) -> Result<()> {
@@ -127,12 +140,20 @@ impl Transactional<MockTransaction> for MockStore {
         let mut inner = self.lock();
         let fault = inner.faults.take(Call::Enqueue)?;
         self.check(&messages)?;
-        inner.shelf(queue_id)?.expect();
-        let messages = inner.number(queue_id, messages, delay);
+        let retention = self.settings.key_retention;
+        let Enqueue {
+            answer: messages,
+            stored,
+            used,
+        } = inner.number(queue_id, messages, delay, retention, &tx.used(queue_id))?;
+        let shelf = inner.shelf(queue_id)?;
+        shelf.expect();
+        shelf.keys.hold(&used);
         tx.enqueued.push(Enqueued {
             queue_id,
-            messages: messages.clone(),
+            messages: stored,
             scheduled: delay.is_some(),
+            used,
         });
         answer(fault, messages)
     }

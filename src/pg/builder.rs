@@ -96,6 +96,7 @@ impl PgStoreBuilder {
     /// | `PGQRS_BATCH` | [`batch`](Self::batch) | `50` |
     /// | `PGQRS_POLL_INTERVAL` | [`poll_interval`](Self::poll_interval) | `100ms` |
     /// | `PGQRS_PAYLOAD_LIMIT` | [`payload_limit`](Self::payload_limit), bytes | `65536` |
+    /// | `PGQRS_KEY_RETENTION` | [`key_retention`](Self::key_retention) | `12h` |
     ///
     /// # Errors
     ///
@@ -200,6 +201,12 @@ impl PgStoreBuilder {
     /// Defaults to 1 MiB.
     pub fn payload_limit(mut self, payload_limit: usize) -> Self {
         self.settings.payload_limit = payload_limit;
+        self
+    }
+
+    /// Sets for how long keys are remembered: see [`Settings::key_retention`]. Defaults to a day.
+    pub fn key_retention(mut self, key_retention: Duration) -> Self {
+        self.settings.key_retention = key_retention;
         self
     }
 

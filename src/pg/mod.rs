@@ -32,7 +32,7 @@ use crate::store::{Dequeue, Store, Wakeups};
 
 use self::hint::Hints;
 use self::listen::Listening;
-use self::parts::{STATEMENT, enqueue_parts, statements};
+use self::parts::{STATEMENT, To, enqueue_parts, statements};
 use self::pool::{Database, Repeat, Run};
 use self::settle::Plan;
 use self::sql::Statement;
@@ -59,7 +59,8 @@ const PURGE_PASSES: usize = 10;
 ///
 /// After a restart of the server, or when it ends a session, the store reconnects by
 /// itself. A call that certainly was not carried out is sent again; one whose fate nobody
-/// can know fails with [`FateUnknown`](ErrorKind::FateUnknown).
+/// can know fails with [`FateUnknown`](ErrorKind::FateUnknown), unless twice is as good as once:
+/// so an enqueue of messages that all have keys ([`NewMessage::with_key`]) is sent again.
 ///
 /// A peer that is gone without a word (a cut cable, a machine without power) is noticed by TCP
 /// within about a minute, unless the DSN sets `keepalives_idle`, `keepalives_interval`,
@@ -147,6 +148,14 @@ impl PgStore {
             self.inner.checked.store(true, Ordering::Relaxed);
         }
         self.call(doing, repeat, work)
+    }
+
+    fn to_queue(&self, queue_id: i64, delay: Option<Duration>) -> To {
+        To {
+            queue_id,
+            delay: delay.map(span_micros),
+            retention: span_micros(self.inner.settings.key_retention),
+        }
     }
 
     /// Tells the hints of messages that this process has scheduled.
@@ -293,14 +302,17 @@ impl Store for PgStore {
         delay: Option<Duration>,
     ) -> Result<Vec<Message>> {
         let texts = NewMessage::encode_all(&messages, self.inner.settings.payload_limit)?;
-        let micros = delay.map(span_micros);
-        let stored = match &statements(&texts, STATEMENT)[..] {
+        let to = self.to_queue(queue_id, delay);
+        // With keys, twice is as good as once.
+        let repeat = match messages.iter().all(|message| message.key().is_some()) {
+            true => Repeat::Harmless,
+            false => Repeat::IfUnexecuted,
+        };
+        let stored = match &statements(&texts, &messages, STATEMENT)[..] {
             [] => return Ok(Vec::new()),
-            [all] => self.call("enqueue messages", Repeat::IfUnexecuted, |db| {
-                row::enqueue(db, queue_id, all, micros)
-            }),
-            parts => self.call("enqueue messages", Repeat::IfUnexecuted, |db| {
-                db.atomically(|db| enqueue_parts(db, queue_id, parts, micros))
+            [all] => self.call("enqueue messages", repeat, |db| row::enqueue(db, to, *all)),
+            parts => self.call("enqueue messages", repeat, |db| {
+                db.atomically(|db| enqueue_parts(db, to, parts))
             }),
         }?;
         if let Some(delay) = delay {

@@ -15,6 +15,7 @@ use crate::span::span_micros;
 use crate::store::Dequeue;
 
 use super::hint::{Found, Look};
+use super::parts::{Part, To};
 use super::pool::Run;
 use super::sql::Statement;
 
@@ -220,15 +221,14 @@ pub(super) fn counts(row: &Row) -> SqlResult<Counts> {
     })
 }
 
-/// Stores messages, whose payloads are `texts`, in one statement. Answers with the messages.
-pub(super) fn enqueue(
-    db: &mut impl Run,
-    queue_id: i64,
-    texts: &[String],
-    delay: Option<i64>,
-) -> SqlResult<Stored> {
-    let payloads: Vec<JsonText<'_>> = texts.iter().map(|text| JsonText(text)).collect();
-    let rows = db.run(Statement::Enqueue, &[&queue_id, &payloads, &delay])?;
+/// Stores messages in one statement. Answers with what there is of them then.
+pub(super) fn enqueue(db: &mut impl Run, to: To, part: Part<'_>) -> SqlResult<Stored> {
+    if part.messages.iter().any(|message| message.key().is_some()) {
+        return enqueue_once(db, to, part);
+    }
+    let payloads = json_texts(part.texts);
+    let args: [&(dyn ToSql + Sync); 3] = [&to.queue_id, &payloads, &to.delay];
+    let rows = db.run(Statement::Enqueue, &args)?;
     let mut stored = Stored::default();
     for row in &rows {
         let ids: Vec<i64> = row.try_get(0)?;
@@ -238,7 +238,33 @@ pub(super) fn enqueue(
     Ok(stored)
 }
 
-/// What the database adds to new messages, in order: ids, `enqueued_at` and `vt`.
+fn enqueue_once(db: &mut impl Run, to: To, part: Part<'_>) -> SqlResult<Stored> {
+    let keys: Vec<Option<&str>> = part.messages.iter().map(NewMessage::key).collect();
+    let args: [&(dyn ToSql + Sync); 5] = [
+        &to.queue_id,
+        &json_texts(part.texts),
+        &keys,
+        &to.retention,
+        &to.delay,
+    ];
+    let rows = db.run(Statement::EnqueueOnce, &args)?;
+    let mut stored = Stored::default();
+    let (mut enqueued_at, mut vt) = <(Dates, Dates)>::default();
+    for row in &rows {
+        let ids: Vec<i64> = row.try_get(0)?;
+        let (begins, vts): (Vec<Micros>, Vec<Micros>) = (row.try_get(1)?, row.try_get(2)?);
+        let times = begins.into_iter().zip(vts);
+        let times = times.map(|(begin, end)| (enqueued_at.date(begin), vt.date(end)));
+        stored.0.extend(ids.into_iter().zip(times));
+    }
+    Ok(stored)
+}
+
+fn json_texts(texts: &[String]) -> Vec<JsonText<'_>> {
+    texts.iter().map(|text| JsonText(text)).collect()
+}
+
+/// What the database adds to messages, in order: ids, `enqueued_at` and `vt`.
 #[derive(Default)]
 pub(super) struct Stored(Vec<(i64, (OffsetDateTime, OffsetDateTime))>);
 
@@ -248,20 +274,8 @@ impl Stored {
     }
 
     pub(super) fn messages(self, queue_id: i64, new: Vec<NewMessage>) -> Vec<Message> {
-        self.0
-            .into_iter()
-            .zip(new)
-            .map(|((id, (enqueued_at, vt)), new)| Message {
-                id,
-                queue_id,
-                payload: new.into_payload(),
-                enqueued_at,
-                vt,
-                read_ct: 0,
-                attempt: 0,
-                lapsed: false,
-                worker: None,
-            })
+        let new = self.0.into_iter().zip(new);
+        new.map(|((id, (enqueued_at, vt)), new)| new.stored(queue_id, id, enqueued_at, vt))
             .collect()
     }
 }

@@ -61,8 +61,10 @@ statements! {
     /// Counts what stands in the way of deleting a queue.
     CountBodies(INT8) = "SELECT count(*) FROM :schema.pgqrs_messages WHERE queue_id = $1";
 
-    /// Deletes the queue's row, and its workers' by their foreign key.
-    DeleteQueue(INT8) = "DELETE FROM :schema.pgqrs_queues WHERE id = $1";
+    /// Deletes the queue's row and its keys, and its workers by their foreign key.
+    DeleteQueue(INT8) = "
+        WITH keys AS (DELETE FROM :schema.pgqrs_keys WHERE queue_id = $1)
+        DELETE FROM :schema.pgqrs_queues WHERE id = $1";
 
     /// Counts per state: ready, leased, scheduled, archived, dead. One statement, so one
     /// moment. Reads the queue's part of each key, and of the archive, which has none, every
@@ -112,6 +114,13 @@ statements! {
     Enqueue(INT8, JSON_ARRAY, INT8) = "
         SELECT ids, enqueued_at, vt
         FROM :schema.pgqrs_enqueue_batch($1, $2, $3 * interval '1 microsecond')";
+
+    /// queue, payloads, keys (null: none), for how long keys are remembered, delay. Returns ids,
+    /// in order, and the times of each.
+    EnqueueOnce(INT8, JSON_ARRAY, TEXT_ARRAY, INT8, INT8) = "
+        SELECT ids, enqueued_at, vt
+        FROM :schema.pgqrs_enqueue_once($1, $2, $3, $4 * interval '1 microsecond',
+                                        $5 * interval '1 microsecond')";
 
     /// queue, worker, limit, lock time, after which id, whether to look for due ones.
     ///

@@ -13,7 +13,6 @@ use super::settle::Plan;
 use super::sql::{self, Statement};
 use crate::error::Result;
 use crate::message::{Message, NewMessage, Settlement};
-use crate::span::span_micros;
 use crate::store::Transactional;
 
 /// What goes into one statement on the caller's connection: all of it, short of the
@@ -67,10 +66,9 @@ impl<C: GenericClient> Transactional<C> for PgStore {
         delay: Option<Duration>,
     ) -> Result<Vec<Message>> {
         let texts = NewMessage::encode_all(&messages, self.inner.settings.payload_limit)?;
-        let (parts, delay) = (statements(&texts, IN_THEIRS), delay.map(span_micros));
-        let stored = self.in_theirs(tx, "enqueue messages", |db| {
-            enqueue_parts(db, queue_id, &parts, delay)
-        })?;
+        let parts = statements(&texts, &messages, IN_THEIRS);
+        let to = self.to_queue(queue_id, delay);
+        let stored = self.in_theirs(tx, "enqueue messages", |db| enqueue_parts(db, to, &parts))?;
         Ok(stored.messages(queue_id, messages))
     }
 

@@ -175,6 +175,12 @@ impl SqliteStoreBuilder {
         self
     }
 
+    /// Sets for how long keys are remembered: see [`Settings::key_retention`]. Defaults to a day.
+    pub fn key_retention(mut self, key_retention: Duration) -> Self {
+        self.settings.key_retention = key_retention;
+        self
+    }
+
     /// Opens the store.
     ///
     /// # Errors

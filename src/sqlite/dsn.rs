@@ -32,6 +32,7 @@ impl SqliteStoreBuilder {
     /// | `PGQRS_BATCH` | [`batch`](Self::batch) | `50` |
     /// | `PGQRS_POLL_INTERVAL` | [`poll_interval`](Self::poll_interval) | `100ms` |
     /// | `PGQRS_PAYLOAD_LIMIT` | [`payload_limit`](Self::payload_limit), bytes | `65536` |
+    /// | `PGQRS_KEY_RETENTION` | [`key_retention`](Self::key_retention) | `12h` |
     ///
     /// What follows `sqlite://` is the path as it stands: nothing in it is decoded, and there are
     /// no parameters. A path with a `:` and then an `@` is refused, unseen: a password may be in

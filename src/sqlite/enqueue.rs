@@ -6,67 +6,141 @@ use rusqlite::{Connection, params};
 
 use super::clock::{after, date, now};
 use super::fault::Work;
-use super::{sql, unknown_queue};
+use super::{once, sql, unknown_queue};
+use crate::error::Result;
 use crate::message::{Message, NewMessage};
+use crate::settings::Settings;
 
-/// What the store adds to new messages.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stored {
-    first_id: i64,
-    enqueued_at: i64,
-    /// When they become visible.
-    pub(super) vt: i64,
+/// A batch on its way into a queue.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) queue_id: i64,
+    pub(super) delay: Option<Duration>,
+    /// The payloads.
+    pub(super) texts: Vec<String>,
+    /// As many, if any message has one.
+    pub(super) keys: Option<Vec<Option<String>>>,
+    /// For how long they are remembered.
+    pub(super) retention: Duration,
 }
 
-/// Stores messages, whose payloads are `texts`.
-pub(super) fn enqueue(
-    db: &Connection,
-    queue_id: i64,
-    texts: &[String],
-    delay: Option<Duration>,
-) -> Work<Stored> {
-    let now = now();
-    let mut draw = db.prepare_cached(sql::DRAW_IDS)?;
-    let mut drawn = draw.query(params![queue_id, texts.len() as i64])?;
-    let Some(row) = drawn.next()? else {
-        return Err(unknown_queue(queue_id).into());
-    };
-    let last: i64 = row.get(0)?;
-    drop(drawn);
-    let stored = Stored {
-        first_id: last - texts.len() as i64 + 1,
-        enqueued_at: now,
-        vt: after(now, delay.unwrap_or_default()),
-    };
-    let mut body = db.prepare_cached(sql::PUT_BODY)?;
-    let mut ready = db.prepare_cached(sql::PUT_READY)?;
-    let mut scheduled = db.prepare_cached(sql::PUT_SCHEDULED)?;
-    for (id, text) in (stored.first_id..).zip(texts) {
-        body.execute(params![id, queue_id, now, text])?;
-        match delay {
-            None => ready.execute([queue_id, id])?,
-            Some(_) => scheduled.execute(params![queue_id, id, stored.vt, 0, 0])?,
-        };
+/// What the store adds to messages, in order.
+#[derive(Debug)]
+pub(super) enum Stored {
+    /// All are new, and their ids neighbours.
+    New { first_id: i64, enqueued_at: i64 },
+    /// The id of each, and when it was enqueued.
+    Once(Vec<(i64, i64)>),
+}
+
+impl Batch {
+    pub(super) fn new(
+        queue_id: i64,
+        messages: &[NewMessage],
+        delay: Option<Duration>,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let texts = NewMessage::encode_all(messages, settings.payload_limit)?;
+        let key = |message: &NewMessage| message.key().map(str::to_owned);
+        let has_keys = messages.iter().any(|message| message.key().is_some());
+        Ok(Self {
+            queue_id,
+            delay,
+            texts,
+            keys: has_keys.then(|| messages.iter().map(key).collect()),
+            retention: settings.key_retention,
+        })
     }
-    Ok(stored)
+}
+
+/// Stores messages.
+pub(super) fn enqueue(db: &Connection, batch: &Batch) -> Work<Stored> {
+    let now = now();
+    let last = draw_ids(db, batch)?;
+    let first_id = last - batch.texts.len() as i64 + 1;
+    if let Some(keys) = &batch.keys {
+        return Ok(Stored::Once(once::enqueue(db, batch, keys, first_id, now)?));
+    }
+    let mut put = Put::new(db, batch, now)?;
+    for (id, text) in (first_id..).zip(&batch.texts) {
+        put.one(id, text)?;
+    }
+    Ok(Stored::New {
+        first_id,
+        enqueued_at: now,
+    })
+}
+
+/// Draws an id for each message, and returns the last.
+fn draw_ids(db: &Connection, batch: &Batch) -> Work<i64> {
+    let mut draw = db.prepare_cached(sql::DRAW_IDS)?;
+    let mut drawn = draw.query(params![batch.queue_id, batch.texts.len() as i64])?;
+    match drawn.next()? {
+        Some(row) => Ok(row.get(0)?),
+        None => Err(unknown_queue(batch.queue_id).into()),
+    }
+}
+
+/// Puts messages into the tables.
+pub(super) struct Put<'a> {
+    queue_id: i64,
+    now: i64,
+    /// When they become visible, if not at once.
+    vt: Option<i64>,
+    body: rusqlite::CachedStatement<'a>,
+    state: rusqlite::CachedStatement<'a>,
+}
+
+impl<'a> Put<'a> {
+    pub(super) fn new(db: &'a Connection, batch: &Batch, now: i64) -> Work<Self> {
+        Ok(Self {
+            queue_id: batch.queue_id,
+            now,
+            vt: batch.delay.map(|delay| after(now, delay)),
+            body: db.prepare_cached(sql::PUT_BODY)?,
+            state: db.prepare_cached(match batch.delay {
+                None => sql::PUT_READY,
+                Some(_) => sql::PUT_SCHEDULED,
+            })?,
+        })
+    }
+
+    pub(super) fn one(&mut self, id: i64, text: &str) -> Work<()> {
+        self.body
+            .execute(params![id, self.queue_id, self.now, text])?;
+        match self.vt {
+            None => self.state.execute([self.queue_id, id])?,
+            Some(vt) => self.state.execute(params![self.queue_id, id, vt, 0, 0])?,
+        };
+        Ok(())
+    }
 }
 
 impl Stored {
-    pub(super) fn messages(self, queue_id: i64, new: Vec<NewMessage>) -> Vec<Message> {
-        let (enqueued_at, vt) = (date(self.enqueued_at), date(self.vt));
-        (self.first_id..)
-            .zip(new)
-            .map(|(id, new)| Message {
-                id,
-                queue_id,
-                payload: new.into_payload(),
+    pub(super) fn messages(
+        self,
+        queue_id: i64,
+        new: Vec<NewMessage>,
+        delay: Option<Duration>,
+    ) -> Vec<Message> {
+        let delay = delay.unwrap_or_default();
+        let message = |new: NewMessage, id, enqueued_at| {
+            let vt = date(after(enqueued_at, delay));
+            new.stored(queue_id, id, date(enqueued_at), vt)
+        };
+        match self {
+            Self::New {
+                first_id,
                 enqueued_at,
-                vt,
-                read_ct: 0,
-                attempt: 0,
-                lapsed: false,
-                worker: None,
-            })
-            .collect()
+            } => (first_id..)
+                .zip(new)
+                .map(|(id, new)| message(new, id, enqueued_at))
+                .collect(),
+            Self::Once(all) => all
+                .into_iter()
+                .zip(new)
+                .map(|((id, enqueued_at), new)| message(new, id, enqueued_at))
+                .collect(),
+        }
     }
 }

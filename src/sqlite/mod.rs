@@ -8,6 +8,7 @@ mod enqueue;
 mod fault;
 mod install;
 mod line;
+mod once;
 mod place;
 mod queues;
 mod readers;
@@ -34,7 +35,7 @@ use crate::settings::Settings;
 use crate::store::{Dequeue, Store, Wakeups, after_archiving};
 
 use self::dequeue::{Leased, lease, peek};
-use self::enqueue::enqueue;
+use self::enqueue::{Batch, enqueue};
 use self::fault::Work;
 use self::line::{Flush, Line};
 use self::place::{Contents, Place};
@@ -315,15 +316,14 @@ impl Store for SqliteStore {
         messages: Vec<NewMessage>,
         delay: Option<Duration>,
     ) -> Result<Vec<Message>> {
-        let texts = NewMessage::encode_all(&messages, self.inner.settings.payload_limit)?;
-        if texts.is_empty() {
+        let batch = Batch::new(queue_id, &messages, delay, &self.inner.settings)?;
+        if batch.texts.is_empty() {
             return Ok(Vec::new());
         }
-        let stored = self.write("enqueue messages", Flush::Yes, move |db| {
-            enqueue(db, queue_id, &texts, delay)
-        })?;
+        let work = move |db: &Connection| enqueue(db, &batch);
+        let stored = self.write("enqueue messages", Flush::Yes, work)?;
         self.wake(queue_id, delay.unwrap_or_default());
-        Ok(stored.messages(queue_id, messages))
+        Ok(stored.messages(queue_id, messages, delay))
     }
 
     fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>> {

@@ -51,6 +51,7 @@ pub(super) fn delete(db: &Connection, name: &str, messages: IfNotEmpty) -> Work<
         }
         purge(db, id, &State::ALL)?;
     }
+    db.prepare_cached(sql::DELETE_KEYS)?.execute([id])?;
     db.prepare_cached(sql::DELETE_WORKERS)?.execute([id])?;
     db.prepare_cached(sql::DELETE_QUEUE)?.execute([id])?;
     Ok(())

@@ -26,6 +26,8 @@ statements! {
 
     DELETE_QUEUE = "DELETE FROM pgqrs_queues WHERE id = ?1";
 
+    DELETE_KEYS = "DELETE FROM pgqrs_keys WHERE queue_id = ?1";
+
     DELETE_WORKERS = "DELETE FROM pgqrs_workers WHERE queue_id = ?1";
 
     /// queue, now
@@ -81,6 +83,26 @@ statements! {
         UPDATE pgqrs_store SET last_message = last_message + ?2
         WHERE EXISTS (SELECT 1 FROM pgqrs_queues WHERE id = ?1)
         RETURNING last_message";
+
+    /// queue, key, now: what it stands for, while it does.
+    KEY = "
+        SELECT id, enqueued_at FROM pgqrs_keys
+        WHERE queue_id = ?1 AND key = ?2 AND expires_at > ?3";
+
+    /// queue, key, id, now, until. One that is there already is free again.
+    PUT_KEY = "
+        INSERT INTO pgqrs_keys (queue_id, key, id, enqueued_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT (queue_id, key) DO UPDATE
+        SET id = excluded.id, enqueued_at = excluded.enqueued_at, expires_at = excluded.expires_at";
+
+    /// queue, now, how many
+    FORGET_KEYS = "
+        DELETE FROM pgqrs_keys
+        WHERE queue_id = ?1 AND key IN (
+            SELECT key FROM pgqrs_keys
+            WHERE queue_id = ?1 AND expires_at <= ?2
+            ORDER BY expires_at LIMIT ?3)";
 
     /// id, queue, now, payload
     PUT_BODY = "

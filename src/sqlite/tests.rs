@@ -17,10 +17,11 @@ use crate::span::span_micros;
 use crate::testing::{End, Harness, TransactionalHarness};
 
 /// Calls as if time had passed: every moment in the tables is moved into the past.
-const ADVANCE: [&str; 4] = [
+const ADVANCE: [&str; 5] = [
     "UPDATE pgqrs_live SET vt = vt - ?1",
     "UPDATE pgqrs_scheduled SET vt = vt - ?1",
     "UPDATE pgqrs_messages SET enqueued_at = enqueued_at - ?1",
+    "UPDATE pgqrs_keys SET enqueued_at = enqueued_at - ?1, expires_at = expires_at - ?1",
     "UPDATE pgqrs_queues SET front_vt = front_vt - ?1 WHERE front_vt < 9223372036854775807",
 ];
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::enqueue::enqueue;
+use super::enqueue::{Batch, enqueue};
 use super::settle::settle;
 use super::sql;
 use super::writer::apart;
@@ -57,14 +57,12 @@ impl<C: Deref<Target = Connection>> Transactional<C> for SqliteStore {
         messages: Vec<NewMessage>,
         delay: Option<Duration>,
     ) -> Result<Vec<Message>> {
-        let texts = NewMessage::encode_all(&messages, self.inner.settings.payload_limit)?;
-        if texts.is_empty() {
+        let batch = Batch::new(queue_id, &messages, delay, &self.inner.settings)?;
+        if batch.texts.is_empty() {
             return Ok(Vec::new());
         }
-        let stored = self.in_theirs(tx, "enqueue messages", |db| {
-            enqueue(db, queue_id, &texts, delay)
-        })?;
-        Ok(stored.messages(queue_id, messages))
+        let stored = self.in_theirs(tx, "enqueue messages", |db| enqueue(db, &batch))?;
+        Ok(stored.messages(queue_id, messages, delay))
     }
 
     fn settle_in(

@@ -25,6 +25,24 @@ macro_rules! __conformance_cases {
                 a_batch_of_20_large_payloads_is_one_batch,
                 the_store_itself_enqueues,
             ];
+            once: [
+                a_key_stores_its_message_once,
+                the_answer_to_a_repeat_is_the_first_one,
+                a_repeat_with_another_payload_stores_nothing,
+                keys_are_each_queues_own,
+                keys_are_told_apart_to_the_letter,
+                a_key_is_free_again_after_its_time,
+                a_key_outlives_its_message,
+                a_key_twice_in_a_batch_stores_one,
+                a_batch_mixes_new_keys_known_ones_and_none,
+                a_batch_of_25000_keys_is_one_batch,
+                bad_keys_are_refused,
+                a_refused_batch_leaves_its_keys_free,
+                a_repeat_does_not_put_a_delayed_message_off,
+                many_threads_with_one_key_store_one,
+                batches_with_keys_in_any_order_store_each_once,
+                deleting_a_queue_forgets_its_keys,
+            ];
             payload: [
                 every_shape_of_payload_survives,
                 whole_numbers_survive,

@@ -17,6 +17,11 @@ macro_rules! __transactional_cases {
                 bad_payloads_are_refused_in_a_transaction,
                 an_unknown_queue_in_a_transaction_is_an_error,
             ];
+            once_in: [
+                a_rollback_frees_the_key,
+                a_commit_keeps_the_key,
+                a_key_twice_in_a_transaction_stores_one,
+            ];
             settle_in: [
                 archive_in_is_done_after_the_commit,
                 archive_in_is_undone_by_a_rollback,
@@ -47,6 +52,9 @@ macro_rules! __concurrent_transactional_cases {
                 archive_in_locks_the_message,
                 delete_in_locks_the_message_until_the_rollback,
                 leases_are_extended_beside_an_open_settlement,
+            ];
+            once_in: [
+                the_key_of_an_open_transaction_is_waited_for,
             ];
         }
     };

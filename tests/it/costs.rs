@@ -34,6 +34,13 @@ fn every_call_is_one_statement() {
     one("batch_enqueue", &mut |_| {
         drop(producer.batch_enqueue(0..1_000).unwrap());
     });
+    one("enqueue_once", &mut |_| {
+        drop(producer.enqueue_once("a", "a").unwrap());
+    });
+    one("batch_enqueue_once", &mut |_| {
+        let keyed = (0..1_000).map(|number| (number.to_string(), number));
+        drop(producer.batch_enqueue_once(keyed).unwrap());
+    });
     for _ in 0..3 {
         one("dequeue", &mut |held| {
             held.extend(consumer.dequeue_many(100).unwrap());
@@ -125,6 +132,43 @@ fn write_ahead_log_is_the_payload_and_800_bytes() {
         // The lower one only says that it was counted at all.
         assert!((300.0..=800.0).contains(&beyond), "{database}: {beyond}");
     }
+}
+
+/// A row and its places in two indexes.
+#[test]
+fn a_key_is_400_bytes_of_write_ahead_log() {
+    const MESSAGES: usize = 20_000;
+    let mut counting = Counting::new();
+    let store = counting.store(DATABASE, &["tasks"]);
+    let producer = Producer::new(&store, "tasks").unwrap();
+    let mut wal = |has_keys: bool| {
+        let (cost, ()) = counting.cost(DATABASE, || {
+            for batch in (0..MESSAGES).step_by(1_000) {
+                let numbers = batch..batch + 1_000;
+                match has_keys {
+                    false => producer.batch_enqueue(numbers).map(drop),
+                    true => {
+                        // In no order.
+                        let key =
+                            |n: usize| format!("{:08x}", (n as u32).wrapping_mul(2_654_435_761));
+                        producer
+                            .batch_enqueue_once(numbers.map(|n| (key(n), n)))
+                            .map(drop)
+                    }
+                }
+                .unwrap();
+            }
+        });
+        cost.wal / MESSAGES as f64
+    };
+    let (without, with) = (wal(false), wal(true));
+    let repeated = wal(true);
+    println!("{without} bytes, with a key {with}, for a repeat {repeated}");
+    assert!(
+        (100.0..=400.0).contains(&(with - without)),
+        "{without}, {with}"
+    );
+    assert!(repeated < 100.0, "{repeated}");
 }
 
 /// What an old snapshot keeps from being removed is not walked over: the hint sees to that.

@@ -57,7 +57,7 @@ impl Counting {
         Client::connect(&self.dsn(database), NoTls).unwrap()
     }
 
-    fn dsn(&self, database: &str) -> String {
+    pub(crate) fn dsn(&self, database: &str) -> String {
         let (address, _) = self.server.dsn().rsplit_once('/').unwrap();
         format!("{address}/{database}")
     }

@@ -13,7 +13,9 @@ use crate::support::Schema;
 const ADVANCE: &str = "
     WITH span AS (SELECT $1::bigint * interval '1 microsecond' AS span),
          live AS (UPDATE pgqrs_live SET vt = vt - span FROM span),
-         scheduled AS (UPDATE pgqrs_scheduled SET vt = vt - span FROM span)
+         scheduled AS (UPDATE pgqrs_scheduled SET vt = vt - span FROM span),
+         keys AS (UPDATE pgqrs_keys SET enqueued_at = enqueued_at - span, expires_at = expires_at - span
+                  FROM span)
     UPDATE pgqrs_messages SET enqueued_at = enqueued_at - span FROM span";
 
 /// A statement that waits for this long waits for what will not come: then its test fails

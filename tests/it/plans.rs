@@ -11,7 +11,7 @@ use crate::explained::{Explained, Plan, nodes, pages, thrown_away};
 use crate::pg::Pg;
 use crate::sql;
 
-const TABLES: &str = "pgqrs_queues, pgqrs_workers, pgqrs_messages, pgqrs_live, pgqrs_scheduled, pgqrs_done, pgqrs_dead";
+const TABLES: &str = "pgqrs_queues, pgqrs_workers, pgqrs_messages, pgqrs_live, pgqrs_scheduled, pgqrs_done, pgqrs_dead, pgqrs_keys";
 
 /// How many messages the tables get.
 const MANY: i64 = 100_000;
@@ -144,7 +144,9 @@ fn fill(client: &mut Client) {
              WHERE queue_id = 1 AND (id <= {SPARSE} OR id % 10 = 0) AND id NOT IN (SELECT id FROM pgqrs_live);
              INSERT INTO pgqrs_scheduled (queue_id, vt, id) SELECT 1, now() + interval '1 year', -g FROM generate_series(1, {MANY}) g;
              INSERT INTO pgqrs_done (queue_id, id, read_ct, attempt) SELECT 1, -g, 1, 1 FROM generate_series(1, {MANY}) g;
-             INSERT INTO pgqrs_dead (queue_id, id, read_ct, attempt, error) SELECT 1, -g, 1, 1, '' FROM generate_series(1, {MANY}) g"
+             INSERT INTO pgqrs_dead (queue_id, id, read_ct, attempt, error) SELECT 1, -g, 1, 1, '' FROM generate_series(1, {MANY}) g;
+             INSERT INTO pgqrs_keys (queue_id, key, id, enqueued_at, expires_at)
+             SELECT 1, g, g, now(), now() FROM generate_series(1, {MANY}) g"
         ))
         .unwrap();
 }

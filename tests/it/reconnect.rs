@@ -11,10 +11,10 @@ use postgres::Client;
 use crate::pg::Pg;
 use crate::support::{Cluster, Schema, private_server, wait_until};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A store on a server of the test's own, and a queue named "tasks".
-fn store_on(server: &Cluster) -> PgStore {
+pub(crate) fn store_on(server: &Cluster) -> PgStore {
     let store = PgStore::builder(server.dsn())
         .connection_timeout(DEADLINE)
         .build()

@@ -18,7 +18,7 @@ use crate::told::MINUTE;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "queues",
     "workers",
     "messages",
@@ -26,6 +26,7 @@ const TABLES: [&str; 7] = [
     "scheduled",
     "done",
     "dead",
+    "keys",
 ];
 
 /// The library's error of a refused call.
@@ -59,10 +60,9 @@ fn writes_to_no_table(client: &mut Client) {
 /// Nor the schema.
 #[track_caller]
 fn changes_no_row_in_place(client: &mut Client) {
-    for (table, column) in TABLES
-        .iter()
-        .zip(["name", "name", "payload", "vt", "vt", "read_ct", "read_ct"])
-    {
+    for (table, column) in TABLES.iter().zip([
+        "name", "name", "payload", "vt", "vt", "read_ct", "read_ct", "key",
+    ]) {
         let set = format!("UPDATE pgqrs_{table} SET {column} = {column}");
         refused(client, &set);
         refused(client, &format!("TRUNCATE pgqrs_{table} CASCADE"));
@@ -161,6 +161,10 @@ fn enqueues_nothing(store: &PgStore) {
     let producer = Producer::new(store, "tasks").unwrap();
     denied(producer.enqueue("a"), "function pgqrs_enqueue_batch");
     denied(
+        producer.enqueue_once("a", "a"),
+        "function pgqrs_enqueue_once",
+    );
+    denied(
         producer.enqueue_delayed("a", HOUR),
         "function pgqrs_enqueue_batch",
     );
@@ -185,11 +189,14 @@ fn a_producer_enqueues_and_does_nothing_else() {
     let mut tx = client.transaction().unwrap();
     producer.enqueue_in(&mut tx, "in a transaction").unwrap();
     tx.commit().unwrap();
+    for _ in 0..2 {
+        producer.enqueue_once("key", "once").unwrap();
+    }
     client
         .batch_execute("SELECT pgqrs_enqueue('tasks', '1')")
         .unwrap();
     let counts = pg.store.counts("tasks").unwrap();
-    assert_eq!((counts.ready, counts.scheduled), (3_003, 1));
+    assert_eq!((counts.ready, counts.scheduled), (3_004, 1));
     assert_eq!(store.queues().unwrap().len(), 1);
 
     consumes_nothing(&pg, &store);
@@ -450,7 +457,7 @@ fn these_are_all_the_rights_there_are() {
     give(
         "pgqrs_producer",
         "EXECUTE",
-        &["pgqrs_enqueue", "pgqrs_enqueue_batch"],
+        &["pgqrs_enqueue", "pgqrs_enqueue_batch", "pgqrs_enqueue_once"],
     );
     give(
         "pgqrs_consumer",

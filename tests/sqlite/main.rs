@@ -33,6 +33,7 @@ mod kill;
 mod locked;
 mod many;
 mod model;
+mod once;
 mod payloads;
 mod quickstart;
 mod refused;

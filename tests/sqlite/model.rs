@@ -13,10 +13,11 @@ use crate::support::wait_until;
 use crate::told::MINUTE;
 
 /// Moves every moment into the past, as if time had passed.
-const ADVANCE: [&str; 4] = [
+const ADVANCE: [&str; 5] = [
     "UPDATE pgqrs_live SET vt = vt - ?1",
     "UPDATE pgqrs_scheduled SET vt = vt - ?1",
     "UPDATE pgqrs_messages SET enqueued_at = enqueued_at - ?1",
+    "UPDATE pgqrs_keys SET enqueued_at = enqueued_at - ?1, expires_at = expires_at - ?1",
     "UPDATE pgqrs_queues SET front_vt = front_vt - ?1 WHERE front_vt < 9223372036854775807",
 ];
 

@@ -16,6 +16,8 @@ const HALF_HOUR: Duration = Duration::from_secs(1800);
 enum Step {
     Enqueue(usize),
     EnqueueDelayed(usize, Span),
+    /// With keys out of a few: repeats, and the same twice in one batch.
+    EnqueueOnce(Vec<u8>),
     Dequeue {
         consumer: usize,
         limit: usize,
@@ -66,6 +68,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1usize..8).prop_map(Step::Enqueue),
         1 => (1usize..4, span()).prop_map(|(count, span)| Step::EnqueueDelayed(count, span)),
+        2 => prop::collection::vec(0u8..8, 1..5).prop_map(Step::EnqueueOnce),
         6 => (0usize..2, 1usize..8).prop_map(|(consumer, limit)| Step::Dequeue { consumer, limit }),
         3 => (1u32..3).prop_map(Step::Advance),
         2 => (picks(), span()).prop_map(|(picks, span)| Step::Extend(picks, span)),
@@ -89,6 +92,8 @@ struct Side<S> {
     producer: Producer<S>,
     consumers: Vec<Consumer<S>>,
     deliveries: Vec<Message>,
+    /// The ids that enqueues with keys were answered with.
+    once: Vec<i64>,
     enqueued: usize,
 }
 
@@ -96,6 +101,8 @@ struct Side<S> {
 #[derive(Debug, PartialEq)]
 enum Answer {
     Nothing,
+    /// Which of those that were answered with before, or the next one.
+    Once(Vec<usize>),
     Owned(Vec<bool>),
     Delivered(Vec<Fact>),
     Both(Vec<bool>, Vec<Fact>),
@@ -117,6 +124,7 @@ impl<S: Store + Clone> Side<S> {
             consumers: vec![consumer(), consumer()],
             queue: queue.to_owned(),
             deliveries: Vec::new(),
+            once: Vec::new(),
             enqueued: 0,
             store,
         }
@@ -125,6 +133,14 @@ impl<S: Store + Clone> Side<S> {
     fn payloads(&mut self, count: usize) -> std::ops::Range<usize> {
         self.enqueued += count;
         self.enqueued - count..self.enqueued
+    }
+
+    fn place(&mut self, id: i64) -> usize {
+        let known = self.once.iter().position(|known| *known == id);
+        known.unwrap_or_else(|| {
+            self.once.push(id);
+            self.once.len() - 1
+        })
     }
 
     fn picked(&self, picks: &Picks) -> Vec<Receipt> {
@@ -163,6 +179,12 @@ impl<S: Store + Clone> Side<S> {
                     .batch_enqueue_delayed(payloads, span.length())
                     .unwrap();
                 Answer::Nothing
+            }
+            Step::EnqueueOnce(keys) => {
+                let payloads = self.payloads(keys.len());
+                let keyed = keys.iter().map(u8::to_string).zip(payloads);
+                let messages = self.producer.batch_enqueue_once(keyed).unwrap();
+                Answer::Once(messages.iter().map(|m| self.place(m.id)).collect())
             }
             Step::Dequeue { consumer, limit } => {
                 let messages = self.consumers[*consumer].dequeue_many(*limit).unwrap();

@@ -103,3 +103,33 @@ fn a_refused_settlement_in_a_transaction_does_nothing() {
     assert_eq!(ids(&store.leased("tasks")), [held[0].id]);
     assert_eq!(ids(&store.archived("tasks")), [held[1].id]);
 }
+
+#[test]
+fn a_key_of_an_open_transaction_is_locked() {
+    let store = MockStore::new();
+    store.create_queue("tasks").unwrap();
+    let producer = Producer::new(store.clone(), "tasks").unwrap();
+    let mut tx = store.begin();
+    producer.enqueue_once_in(&mut tx, "new", &1).unwrap();
+    producer.enqueue_once("known", &1).unwrap();
+    producer.enqueue_once_in(&mut tx, "known", &1).unwrap(); // a repeat locks as well
+    let mut other = store.begin();
+    for key in ["new", "known"] {
+        let refused = [
+            producer.enqueue_once(key, &2),
+            producer.enqueue_once_in(&mut other, key, &2),
+        ];
+        for refused in refused {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(error.to_string().contains(key), "{error}");
+        }
+    }
+    producer.enqueue_once_in(&mut other, "another", &2).unwrap();
+    tx.rollback();
+    for key in ["new", "known"] {
+        producer.enqueue_once(key, &2).unwrap();
+    }
+    other.commit();
+    assert_eq!(store.ready("tasks").len(), 3);
+}

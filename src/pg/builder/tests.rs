@@ -20,6 +20,7 @@ fn every_variable_is_read() {
         ("PGQRS_BATCH", "50"),
         ("PGQRS_POLL_INTERVAL", "100ms"),
         ("PGQRS_PAYLOAD_LIMIT", "65536"),
+        ("PGQRS_KEY_RETENTION", "12h"),
     ])
     .unwrap();
     assert_eq!(builder.dsn, DSN.1);
@@ -35,6 +36,7 @@ fn every_variable_is_read() {
             batch: 50,
             poll_interval: Duration::from_millis(100),
             payload_limit: 65536,
+            key_retention: Duration::from_secs(43_200),
         }
     );
 }
@@ -67,6 +69,7 @@ fn a_value_that_does_not_parse_is_an_error_that_names_it() {
         ("PGQRS_BATCH", "1e3"),
         ("PGQRS_POLL_INTERVAL", "5 parsecs"),
         ("PGQRS_PAYLOAD_LIMIT", "1MiB"),
+        ("PGQRS_KEY_RETENTION", "a day"),
     ] {
         let error = from(&[DSN, (name, value)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -100,6 +103,10 @@ fn settings_that_break_a_rule_are_refused_before_connecting() {
             "poll_interval is zero",
         ),
         (nowhere().payload_limit(0), "payload_limit is 0"),
+        (
+            nowhere().key_retention(Duration::ZERO),
+            "key_retention is zero",
+        ),
         (
             PgStore::builder("postgresql://localhost:port/db"),
             "the DSN does not parse",
@@ -148,6 +155,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(settings.batch, 100);
     assert_eq!(settings.poll_interval, Duration::from_millis(250));
     assert_eq!(settings.payload_limit, 1_048_576);
+    assert_eq!(settings.key_retention, Duration::from_secs(86_400));
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn every_variable_is_read() {
         ("PGQRS_BATCH", "50"),
         ("PGQRS_POLL_INTERVAL", "100ms"),
         ("PGQRS_PAYLOAD_LIMIT", "65536"),
+        ("PGQRS_KEY_RETENTION", "12h"),
     ])
     .unwrap();
     assert_eq!(builder.path.as_deref(), Some(Path::new("queue.db")));
@@ -31,6 +32,7 @@ fn every_variable_is_read() {
             batch: 50,
             poll_interval: Duration::from_millis(100),
             payload_limit: 65536,
+            key_retention: Duration::from_secs(43_200),
         }
     );
 }
@@ -114,6 +116,7 @@ fn a_value_that_does_not_parse_is_an_error_that_names_it() {
         ("PGQRS_BATCH", "1e3"),
         ("PGQRS_POLL_INTERVAL", "5 parsecs"),
         ("PGQRS_PAYLOAD_LIMIT", "1MiB"),
+        ("PGQRS_KEY_RETENTION", "a day"),
     ] {
         let error = from(&[("PGQRS_DSN", "sqlite::memory:"), (name, value)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);

@@ -109,7 +109,8 @@ fn a_call_that_fails_in_the_middle_leaves_nothing_among_the_others() {
     let (file, producer) = with_tasks();
     let answers = together(&file.store, |number| match number {
         7 => file.store.write("fail", Flush::Yes, move |db| {
-            enqueue(db, 1, &["1".to_owned()], None)?;
+            let message = [NewMessage::from(serde_json::json!(1))];
+            enqueue(db, &Batch::new(1, &message, None, &Settings::default())?)?;
             db.execute("INSERT INTO nowhere VALUES (1)", [])?;
             Ok(Vec::new())
         }),

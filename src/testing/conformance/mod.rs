@@ -15,6 +15,8 @@ mod handles;
 mod input;
 mod iter;
 mod lease;
+mod once;
+mod once_in;
 mod payload;
 mod pool_batch;
 mod pool_events;
