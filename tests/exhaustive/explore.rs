@@ -14,6 +14,8 @@ pub(crate) trait World {
     type Step: Copy + Debug;
     /// What tells one state from another: all that decides about the future.
     type Key: Eq + Hash;
+    /// What is known besides what the real objects know themselves.
+    type Known: Clone;
 
     /// What can happen now.
     fn steps(&self) -> Vec<Self::Step>;
@@ -22,6 +24,11 @@ pub(crate) trait World {
     fn take(&mut self, step: Self::Step) -> Result<(), Broken>;
 
     fn key(&self) -> Self::Key;
+
+    fn known(&self) -> Self::Known;
+
+    /// Does the steps that led to a state, without checking what was checked the first time.
+    fn repeat(&mut self, steps: &[Self::Step], known: Self::Known);
 
     /// What must hold in each state. Uses it up.
     fn finish(self) -> Result<(), Broken>;
@@ -56,48 +63,64 @@ impl<S: Debug> Debug for Counterexample<S> {
     }
 }
 
+/// A state that was found.
+struct Found<W: World> {
+    /// The one before it and the step from there.
+    from: Option<(usize, W::Step)>,
+    depth: usize,
+    known: W::Known,
+}
+
+/// The steps that lead to a state.
+fn way<W: World>(found: &[Found<W>], mut at: usize) -> Vec<W::Step> {
+    let mut steps = Vec::new();
+    while let Some((before, step)) = found[at].from {
+        steps.push(step);
+        at = before;
+    }
+    steps.reverse();
+    steps
+}
+
 /// Goes through all states that can be reached, to the last one.
 pub(crate) fn explore<W: World>(make: impl Fn() -> W) -> Result<Extent, Counterexample<W::Step>> {
-    // Each state by the one before it and the step from there.
-    let mut found: Vec<(usize, Option<W::Step>, usize)> = vec![(0, None, 0)];
-    let way = |found: &[(usize, Option<W::Step>, usize)], mut at: usize| {
-        let mut steps = Vec::new();
-        while let (before, Some(step), _) = found[at] {
-            steps.push(step);
-            at = before;
-        }
-        steps.reverse();
-        steps
-    };
-    let reach = |steps: &[W::Step]| {
-        let mut world = make();
-        for step in steps {
-            world.take(*step).expect("it was all right the first time");
-        }
-        world
-    };
-    let mut known = HashSet::from([make().key()]);
+    let first = make();
+    let mut seen = HashSet::from([first.key()]);
+    let mut found: Vec<Found<W>> = vec![Found {
+        from: None,
+        depth: 0,
+        known: first.known(),
+    }];
     let mut extent = Extent::default();
     let mut at = 0;
     while at < found.len() {
         let steps = way(&found, at);
-        let depth = found[at].2;
-        let mut here = reach(&steps);
+        let (depth, known) = (found[at].depth, found[at].known.clone());
+        let reach = || {
+            let mut world = make();
+            world.repeat(&steps, known.clone());
+            world
+        };
+        let mut here = reach();
         let key = here.key();
         for step in here.steps() {
             extent.transitions += 1;
-            let after = here.take(step).map(|()| here.key());
-            let new = after.map_err(|broken| {
+            if let Err(broken) = here.take(step) {
                 let steps = [&steps[..], &[step]].concat();
-                Counterexample { broken, steps }
-            })?;
+                return Err(Counterexample { broken, steps });
+            }
+            let new = here.key();
             if new == key {
                 continue; // nothing happened: the world can be used on
             }
-            here = reach(&steps);
-            if known.insert(new) {
-                found.push((at, Some(step), depth + 1));
+            if seen.insert(new) {
+                found.push(Found {
+                    from: Some((at, step)),
+                    depth: depth + 1,
+                    known: here.known(),
+                });
             }
+            here = reach();
         }
         here.finish()
             .map_err(|broken| Counterexample { broken, steps })?;

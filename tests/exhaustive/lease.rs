@@ -149,33 +149,38 @@ impl<S: Store + Clone + Look> Leases<S> {
         let until = |moment: OffsetDateTime| {
             Duration::try_from(moment - self.side.store.now()).unwrap_or_default()
         };
-        let passes = match (step, self.next_event()) {
+        let event = match step {
+            Step::JustBefore | Step::JustAfter => self.next_event(),
+            _ => None,
+        };
+        let passes = match (step, event) {
             (Step::JustBefore, Some(event)) => until(event - MINUTE),
             // What is due in the same minute comes due with it: the ticks tell them apart.
-            (Step::JustAfter, Some(event)) if !self.bounds.tick.is_zero() => until(event + MINUTE),
-            (Step::JustAfter, Some(event)) => until(event),
-            _ => Duration::ZERO,
+            (_, Some(event)) if !self.bounds.tick.is_zero() => until(event + MINUTE),
+            (_, Some(event)) => until(event),
+            (_, None) => Duration::ZERO,
         };
         passes + self.bounds.tick
+    }
+
+    fn call(&mut self, step: Step) -> Answer {
+        let Step::DequeueLost { worker } = step else {
+            return self.side.call(step);
+        };
+        // The same store without the crash gives the lease out.
+        let mut twin = Self::new(self.make, self.fault, self.bounds);
+        twin.repeat(&self.history, self.known.clone());
+        twin.side.call(Step::Dequeue { worker, limit: 1 });
+        let lost = twin.side.receipts.split_off(self.side.receipts.len());
+        self.side.receipts.extend(lost);
+        Answer::default()
     }
 
     /// Does a step, and returns what was answered.
     pub(crate) fn step(&mut self, step: Step) -> Result<Answer, Broken> {
         let before = self.moment();
         let passes = self.passes(step);
-        let answer = match step {
-            Step::DequeueLost { worker } => {
-                let mut twin = Self::new(self.make, self.fault, self.bounds);
-                for step in &self.history {
-                    twin.step(*step)?;
-                }
-                twin.side.call(Step::Dequeue { worker, limit: 1 });
-                let lost = twin.side.receipts.split_off(self.side.receipts.len());
-                self.side.receipts.extend(lost);
-                Answer::default()
-            }
-            _ => self.side.call(step),
-        };
+        let answer = self.call(step);
         self.history.push(step);
         rules::note(self, step, &answer, &before)?;
         self.side.store.advance(passes);
@@ -186,6 +191,7 @@ impl<S: Store + Clone + Look> Leases<S> {
 impl<S: Store + Clone + Look> World for Leases<S> {
     type Step = Step;
     type Key = Key;
+    type Known = BTreeMap<i64, Known>;
 
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -237,6 +243,20 @@ impl<S: Store + Clone + Look> World for Leases<S> {
 
     fn take(&mut self, step: Step) -> Result<(), Broken> {
         self.step(step).map(drop)
+    }
+
+    fn known(&self) -> BTreeMap<i64, Known> {
+        self.known.clone()
+    }
+
+    fn repeat(&mut self, steps: &[Step], known: BTreeMap<i64, Known>) {
+        for step in steps {
+            let passes = self.passes(*step);
+            self.call(*step);
+            self.history.push(*step);
+            self.side.store.advance(passes);
+        }
+        self.known = known;
     }
 
     fn key(&self) -> Key {
