@@ -1,6 +1,7 @@
 //! The protocol of leases as a world: which calls there are, within which bounds, and what is
 //! known of each message apart from what the store says.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -93,7 +94,6 @@ pub(crate) enum End {
 pub(crate) struct Moment {
     pub(crate) now: OffsetDateTime,
     pub(crate) seen: BTreeMap<i64, Vec<Seen>>,
-    pub(crate) known: BTreeMap<i64, Known>,
 }
 
 pub(crate) struct Leases<S: Store> {
@@ -101,6 +101,8 @@ pub(crate) struct Leases<S: Store> {
     pub(crate) known: BTreeMap<i64, Known>,
     bounds: Bounds,
     history: Vec<Step>,
+    /// As it was looked at last, if nothing has changed since.
+    last: RefCell<Option<Moment>>,
     make: fn(Option<Fault>) -> S,
     fault: Option<Fault>,
 }
@@ -113,12 +115,19 @@ impl<S: Store + Clone + Look> Leases<S> {
             known: BTreeMap::new(),
             bounds,
             history: Vec::new(),
+            last: RefCell::default(),
             make,
             fault,
         }
     }
 
-    pub(crate) fn moment(&self) -> Moment {
+    /// The present.
+    fn moment(&self) -> Moment {
+        let mut last = self.last.borrow_mut();
+        last.get_or_insert_with(|| self.look()).clone()
+    }
+
+    pub(crate) fn look(&self) -> Moment {
         let mut seen: BTreeMap<i64, Vec<Seen>> = BTreeMap::new();
         for (state, message) in self.side.store.seen(&self.side.queue) {
             seen.entry(message.id).or_default().push(Seen {
@@ -132,13 +141,12 @@ impl<S: Store + Clone + Look> Leases<S> {
         Moment {
             now: self.side.store.now(),
             seen,
-            known: self.known.clone(),
         }
     }
 
     /// When the next lease ends or the next message is due.
     fn next_event(&self) -> Option<OffsetDateTime> {
-        let moment = self.moment();
+        let moment = self.look();
         let waits = |seen: &&Seen| matches!(seen.state, State::Leased | State::Scheduled);
         let all = moment.seen.values().flatten().filter(waits);
         all.map(|seen| seen.vt).min()
@@ -163,6 +171,13 @@ impl<S: Store + Clone + Look> Leases<S> {
         passes + self.bounds.tick
     }
 
+    fn advance(&mut self, by: Duration) {
+        if !by.is_zero() {
+            self.side.store.advance(by);
+            self.last.take();
+        }
+    }
+
     fn call(&mut self, step: Step) -> Answer {
         let Step::DequeueLost { worker } = step else {
             return self.side.call(step);
@@ -182,8 +197,9 @@ impl<S: Store + Clone + Look> Leases<S> {
         let passes = self.passes(step);
         let answer = self.call(step);
         self.history.push(step);
-        rules::note(self, step, &answer, &before)?;
-        self.side.store.advance(passes);
+        let after = rules::note(self, step, &answer, &before)?;
+        *self.last.get_mut() = Some(after);
+        self.advance(passes);
         Ok(answer)
     }
 }
@@ -256,11 +272,13 @@ impl<S: Store + Clone + Look> World for Leases<S> {
             self.history.push(*step);
             self.side.store.advance(passes);
         }
+        self.last.take();
         self.known = known;
     }
 
     fn key(&self) -> Key {
-        let Moment { now, seen, known } = self.moment();
+        let Moment { now, seen } = self.moment();
+        let known = &self.known;
         let minutes = |vt: OffsetDateTime| (vt - now).whole_minutes().max(0);
         let mut order: Vec<(OffsetDateTime, i64)> = Vec::new();
         let mut messages = Vec::new();
@@ -285,7 +303,10 @@ impl<S: Store + Clone + Look> World for Leases<S> {
         receipts.sort_unstable();
         Key {
             messages,
-            known: known.into_iter().collect(),
+            known: known
+                .iter()
+                .map(|(id, known)| (*id, known.clone()))
+                .collect(),
             order: order.into_iter().map(|(_, id)| id).collect(),
             receipts,
         }
@@ -295,7 +316,7 @@ impl<S: Store + Clone + Look> World for Leases<S> {
     fn finish(mut self) -> Result<(), Broken> {
         // Each round is a lease longer than everything that can wait.
         for _ in 0..=self.bounds.messages {
-            self.side.store.advance(4 * HOUR);
+            self.advance(4 * HOUR);
             let limit = self.bounds.messages.max(1);
             let before = self.side.receipts.len();
             self.step(Step::Dequeue { worker: 0, limit })?;

@@ -46,13 +46,13 @@ enum What {
     Longer { hours: u32 },
 }
 
-/// Takes in what a step was answered, before the clock moves on.
+/// Takes in what a step was answered, before the clock moves on; returns how it is then.
 pub(crate) fn note<S: Store + Clone + Look>(
     leases: &mut Leases<S>,
     step: Step,
     answer: &Answer,
     before: &Moment,
-) -> Result<(), Broken> {
+) -> Result<Moment, Broken> {
     let asked = asked(leases, step);
     let mut expected = before.seen.clone();
     check(asked.len() == answer.owned.len(), CARRIED_OUT, || {
@@ -64,7 +64,7 @@ pub(crate) fn note<S: Store + Clone + Look>(
     }
     given(leases, step, answer, &mut expected, before)?;
 
-    let after = leases.moment();
+    let after = leases.look();
     for id in &leases.side.messages {
         leases.known.entry(*id).or_insert_with(|| {
             // A new one is as it is seen.
@@ -95,7 +95,8 @@ pub(crate) fn note<S: Store + Clone + Look>(
     };
     check(expected == after.seen, rule, || {
         format!("{:?} and not {expected:?}", after.seen)
-    })
+    })?;
+    Ok(after)
 }
 
 fn asked<S: Store + Clone + Look>(leases: &Leases<S>, step: Step) -> Vec<Asked> {
