@@ -9,8 +9,8 @@ use crossbeam_channel::{Sender, after, never, select_biased};
 
 use super::Shared;
 use super::backoff::Backoff;
-use super::held::{Held, Taken};
-use super::jobs::{Job, JobReceiver, JobSender};
+use super::held::{Held, Job, Taken};
+use super::jobs::{JobReceiver, JobSender};
 use super::settle::Finished;
 use super::turns::Turns;
 use crate::bell::Bells;
@@ -30,9 +30,9 @@ pub(super) struct Fetch {
     pub(super) turns: Turns,
     pub(super) bells: Bells,
     pub(super) wakeups: Option<Box<dyn Wakeups>>,
-    pub(super) jobs: JobSender,
+    pub(super) jobs: JobSender<Job>,
     /// The other end, to take back what no handler has started.
-    pub(super) queued: JobReceiver,
+    pub(super) queued: JobReceiver<Job>,
     pub(super) finished: Sender<Finished>,
     pub(super) backoff: Backoff,
 }

@@ -110,6 +110,9 @@ impl Held {
     }
 }
 
+/// A message on its way to a handler.
+pub(super) type Job = (Arc<Held>, Message);
+
 /// Instants end somewhere; a lease of a hundred years is as good as one of a thousand.
 fn micros(span: Duration) -> u64 {
     const CENTURY: Duration = Duration::from_secs(3_155_760_000);

@@ -11,7 +11,7 @@ use super::builder::Setup;
 use super::caution::Caution;
 use super::fetch::Fetch;
 use super::handler::Handler;
-use super::held::Holding;
+use super::held::{Holding, Job};
 use super::jobs::{self, JobReceiver};
 use super::settle::Finished;
 use super::turns::{Source, Turns};
@@ -26,7 +26,7 @@ use crate::stop::StopHandle;
 pub(super) struct Launched {
     pub(super) pool: WorkerPool,
     pub(super) handler: Arc<Handler>,
-    pub(super) jobs: JobReceiver,
+    pub(super) jobs: JobReceiver<Job>,
     pub(super) finished: Sender<Finished>,
 }
 

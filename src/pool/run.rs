@@ -9,8 +9,8 @@ use crossbeam_channel::Sender;
 use super::Shared;
 use super::context::Context;
 use super::handler::{Batch, Failure, HandleMany, Handled, Handler, Then};
-use super::held::Held;
-use super::jobs::{Job, JobReceiver};
+use super::held::{Held, Job};
+use super::jobs::JobReceiver;
 use super::settle::Finished;
 use crate::message::{Message, Outcome};
 
@@ -18,7 +18,7 @@ use crate::message::{Message, Outcome};
 pub(super) fn run(
     shared: &Shared,
     handler: &Handler,
-    jobs: &JobReceiver,
+    jobs: &JobReceiver<Job>,
     finished: &Sender<Finished>,
 ) {
     match handler {

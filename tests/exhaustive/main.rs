@@ -6,9 +6,14 @@
 //! - `PGQRS_EXHAUSTIVE=1 cargo test --test exhaustive -- --nocapture` goes deeper, and tells how
 //!   much there was.
 
+mod baton;
 mod calls;
 mod explore;
 mod faulty;
 mod lease;
 mod rules;
 mod sound;
+mod sync;
+
+#[path = "../../src/pool/jobs.rs"]
+mod jobs;
