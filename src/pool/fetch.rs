@@ -59,6 +59,11 @@ impl Fetch {
                 }
             }
         }
+        self.end();
+    }
+
+    /// Gives back what no handler has.
+    pub(super) fn end(self) {
         self.shared.reporter.tell(|events| events.stopping());
         // That ends the handlers that wait; what they have not taken is ours to give back.
         drop(self.jobs);
@@ -86,7 +91,8 @@ impl Fetch {
         cautions.fold(room, |room, caution| caution.limit(now, room, held))
     }
 
-    fn fetch(&mut self, at: usize, limit: usize) -> Result<()> {
+    /// Fetches up to so many messages of a queue, and hands them out.
+    pub(super) fn fetch(&mut self, at: usize, limit: usize) -> Result<()> {
         let source = &self.turns.sources[at];
         let queue = Arc::clone(&source.queue);
         let since = Instant::now();

@@ -181,6 +181,16 @@ impl Holding {
         all.values().filter(ending).map(Arc::clone).collect()
     }
 
+    /// As if this time had passed, for all of them.
+    #[cfg(test)]
+    pub(super) fn age(&self, by: Duration) {
+        for held in self.lock().values() {
+            let until = held.until.load(Ordering::SeqCst);
+            held.until
+                .store(until.saturating_sub(micros(by)), Ordering::SeqCst);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Arc<Held>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
