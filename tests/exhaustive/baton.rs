@@ -9,8 +9,13 @@ use loom::model::Builder;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
+use crate::deeper;
 use crate::jobs::{self, JobReceiver};
 use crate::sync::{Slip, push_later, push_now, set_slip};
+
+/// How often a thread is interrupted that could have gone on, beside all the times when it has
+/// to wait.
+const PREEMPTIONS: usize = 2;
 
 /// How many threads are waiting for each other.
 struct Meeting {
@@ -100,13 +105,12 @@ fn each_is_somewhere(messages: &[u32], handlers: usize) {
 /// Goes through every order; `Err` with what went wrong in one.
 fn in_every_order(
     slip: Option<Slip>,
-    preemptions: Option<usize>,
     work: impl Fn() + Send + Sync + 'static,
 ) -> Result<usize, String> {
     let orders = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&orders);
     let mut builder = Builder::new();
-    builder.preemption_bound = preemptions;
+    builder.preemption_bound = Some(PREEMPTIONS + deeper());
     set_slip(slip);
     let done = catch_unwind(AssertUnwindSafe(|| {
         builder.check(move || {
@@ -128,20 +132,16 @@ fn in_every_order(
 fn no_message_is_left_while_a_handler_sleeps() {
     const BATCHES: [&[&[u32]]; 2] = [&[&[1, 2]], &[&[1], &[2]]];
     for batches in BATCHES {
-        let orders = in_every_order(None, None, move || all_begin(batches)).unwrap();
+        let orders = in_every_order(None, move || all_begin(batches)).unwrap();
         println!("{batches:?}: {orders} orders");
     }
-    let preemptions = 2;
-    let work = || all_begin(&[&[1], &[2, 3]]);
-    let orders = in_every_order(None, Some(preemptions), work).unwrap();
-    println!("three handlers, {preemptions} preemptions: {orders} orders");
 }
 
 #[test]
 fn a_stop_ends_every_handler_and_loses_nothing() {
     const MESSAGES: [&[u32]; 2] = [&[1], &[1, 2]];
     for messages in MESSAGES {
-        let orders = in_every_order(None, None, move || each_is_somewhere(messages, 2)).unwrap();
+        let orders = in_every_order(None, move || each_is_somewhere(messages, 2)).unwrap();
         println!("a stop with {messages:?}: {orders} orders");
     }
 }
@@ -153,7 +153,7 @@ fn finds_a_wake_up_that_is_lost() {
         Slip::NobodyWoken,
         Slip::ThrownBeforeThePush,
     ] {
-        let found = in_every_order(Some(slip), None, || all_begin(&[&[1, 2]])).unwrap_err();
+        let found = in_every_order(Some(slip), || all_begin(&[&[1, 2]])).unwrap_err();
         println!("{slip:?}: {found}");
         assert!(found.contains("deadlock"), "{slip:?}: {found}");
     }
@@ -162,6 +162,6 @@ fn finds_a_wake_up_that_is_lost() {
 #[test]
 fn finds_an_end_that_wakes_one_thread_only() {
     let work = || each_is_somewhere(&[1], 2);
-    let found = in_every_order(Some(Slip::EndWakesOne), None, work).unwrap_err();
+    let found = in_every_order(Some(Slip::EndWakesOne), work).unwrap_err();
     assert!(found.contains("deadlock"), "{found}");
 }

@@ -24,6 +24,9 @@ pub(crate) struct Bounds {
     pub(crate) deliveries: usize,
     /// Whether the server crashes.
     pub(crate) crashes: bool,
+    /// Whether there are delays and extensions of more than one length, and looks just before
+    /// something is due.
+    pub(crate) fine: bool,
     /// By how much the clock moves at each step.
     pub(crate) tick: Duration,
 }
@@ -215,7 +218,7 @@ impl<S: Store + Clone + Look> World for Leases<S> {
             steps.extend([Step::Enqueue, Step::EnqueueDelayed]);
         }
         if self.next_event().is_some() {
-            if self.passes(Step::JustBefore) > self.bounds.tick {
+            if self.bounds.fine && self.passes(Step::JustBefore) > self.bounds.tick {
                 steps.push(Step::JustBefore);
             }
             steps.push(Step::JustAfter);
@@ -227,15 +230,20 @@ impl<S: Store + Clone + Look> World for Leases<S> {
                 Step::Delete(receipt),
                 Step::DeadLetter(receipt),
             ]);
-            for hours in [0, 1] {
-                steps.extend([false, true].map(|charged| Step::Release {
-                    receipt,
-                    hours,
-                    charged,
-                }));
+            for (hours, charged) in [(0, false), (1, true), (0, true), (1, false)] {
+                if self.bounds.fine || charged == (hours == 1) {
+                    steps.push(Step::Release {
+                        receipt,
+                        hours,
+                        charged,
+                    });
+                }
             }
-            // One that would make the lease shorter, and one that makes it longer.
-            steps.extend([1, 3].map(|hours| Step::Extend { receipt, hours }));
+            // One that makes the lease longer, and one that would make it shorter.
+            steps.push(Step::Extend { receipt, hours: 3 });
+            if self.bounds.fine {
+                steps.push(Step::Extend { receipt, hours: 1 });
+            }
         }
         if given > 0 {
             steps.push(Step::ArchiveAll);

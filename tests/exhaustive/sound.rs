@@ -4,23 +4,19 @@ use std::time::{Duration, Instant};
 
 use pgqrs::MockStore;
 
+use crate::deeper;
 use crate::explore::explore;
 use crate::faulty::{Fault, Faulty};
 use crate::lease::{Bounds, Leases};
 use crate::rules;
-
-/// Raises the bound of deliveries: `PGQRS_EXHAUSTIVE=1` takes minutes, 2 hours.
-fn deeper() -> usize {
-    let text = std::env::var("PGQRS_EXHAUSTIVE").unwrap_or_default();
-    text.parse().unwrap_or(0)
-}
 
 fn bounds() -> Bounds {
     Bounds {
         messages: 2,
         workers: 2,
         deliveries: 2 + deeper(),
-        crashes: false,
+        crashes: true,
+        fine: true,
         tick: Duration::ZERO,
     }
 }
@@ -34,7 +30,11 @@ fn search(what: &str, bounds: Bounds) {
 
 #[test]
 fn two_messages() {
-    search("two messages", bounds());
+    let coarse = Bounds {
+        fine: false,
+        ..bounds()
+    };
+    search("two messages", coarse);
 }
 
 /// Fewer messages, a longer life.

@@ -386,7 +386,9 @@ fn go(scene: Scene) {
     let renewing = Arc::clone(&shared);
     actor(
         scene.renewed,
-        Box::new(move || drop(renew::renew(&renewing).unwrap())),
+        Box::new(move || {
+            renew::renew(&renewing).unwrap();
+        }),
     );
     let (aging, clock) = (Arc::clone(&shared), store.clone());
     actor(
