@@ -1,6 +1,7 @@
 //! The way from the fetch thread to the handlers, `src/pool/jobs.rs` itself, in every order in
 //! which its threads can meet.
 
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,6 +50,8 @@ impl Meeting {
 fn all_begin(batches: &[&[u32]]) {
     let all: usize = batches.iter().map(|batch| batch.len()).sum();
     let (sender, receiver) = jobs::channel(all);
+    // Where a lost wake-up is found, nothing of loom's may be touched any more.
+    let sender = ManuallyDrop::new(sender);
     let meeting = Meeting::new();
     let handler = |jobs: JobReceiver<u32>| {
         let meeting = Arc::clone(&meeting);
@@ -66,7 +69,7 @@ fn all_begin(batches: &[&[u32]]) {
         push_now();
     }
     meeting.wait(all);
-    drop(sender);
+    drop(ManuallyDrop::into_inner(sender));
     for handler in handlers {
         handler.join().unwrap();
     }

@@ -454,7 +454,7 @@ fn all_ways(scene: Scene, fault: Option<Fault>) -> std::result::Result<usize, &'
     unreachable!("there is an end")
 }
 
-/// One message, whose first attempt fails, and a stop at any moment.
+/// A stop at any moment.
 const STOP: Scene = Scene {
     messages: 2,
     fetches: 2,
@@ -477,16 +477,22 @@ const UNKNOWN: Scene = Scene {
     ..STOP
 };
 
-/// A lease that runs out at any moment, and may be renewed before; the pool gets it again.
+/// A lease that runs out at any moment, and the pool gets it again.
 const LAPSE: Scene = Scene {
     messages: 1,
     fetches: 2,
     handled: [1, 1],
     settled: 1,
-    renewed: 1,
     lapses: 1,
     stops: 0,
     ..STOP
+};
+
+/// The same, while leases are renewed.
+const RENEWED: Scene = Scene {
+    handled: [1, 0],
+    renewed: 1,
+    ..LAPSE
 };
 
 #[test]
@@ -502,6 +508,11 @@ fn an_answer_that_is_lost() {
 #[test]
 fn a_lease_that_runs_out() {
     all_ways(LAPSE, None).unwrap();
+}
+
+#[test]
+fn a_lease_that_runs_out_while_it_is_renewed() {
+    all_ways(RENEWED, None).unwrap();
 }
 
 #[test]
