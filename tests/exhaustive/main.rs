@@ -10,8 +10,8 @@
 //! The pool's fetching, handling, settling and renewing is gone through by a unit test,
 //! `src/pool/tests/interleaved.rs`.
 //!
-//! `PGQRS_EXHAUSTIVE=1 cargo test --test exhaustive -- --nocapture` goes deeper, which takes minutes,
-//! and tells how much there was; 2 takes hours.
+//! `PGQRS_EXHAUSTIVE=1 cargo test --test exhaustive -- --nocapture` raises the bounds by so
+//! much, which takes far longer, and tells how much there was.
 
 mod baton;
 mod calls;

@@ -5,15 +5,19 @@
 //! who was interrupted goes on (so not: one thread's call begins, another's begins, the first
 //! one's ends). Within that, and within the steps of a scene, all orders are gone through.
 
+mod spoilt;
+mod ways;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crossbeam_channel::{Receiver as Results, bounded};
 
+use self::spoilt::Spoilt;
+use self::ways::Ways;
 use super::*;
 use crate::bell::Bells;
-use crate::message::{NewMessage, Receipt, Settlement};
 use crate::pool::backoff::Backoff;
 use crate::pool::caution::Caution;
 use crate::pool::fetch::Fetch;
@@ -23,7 +27,6 @@ use crate::pool::jobs::{self, JobReceiver};
 use crate::pool::settle::{Finished, Settler};
 use crate::pool::turns::{Source, Turns};
 use crate::pool::{launch, renew, run};
-use crate::queue::Queue;
 
 const SUM: &str = "what was fetched is accounted for once";
 const GIVEN_BACK: &str = "what no handler has begun is given back";
@@ -46,38 +49,6 @@ enum Fault {
     ChargesWhatIsGivenBack,
     /// Handlers do not ask whether the pool stops.
     StartsAfterTheStop,
-}
-
-/// Which way is gone this time, of all ways: the choices so far, each of how many.
-#[derive(Default)]
-struct Ways {
-    choices: RefCell<Vec<(usize, usize)>>,
-    at: Cell<usize>,
-}
-
-impl Ways {
-    fn choose(&self, of: usize) -> usize {
-        let mut choices = self.choices.borrow_mut();
-        let at = self.at.replace(self.at.get() + 1);
-        if at == choices.len() {
-            choices.push((0, of));
-        }
-        assert_eq!(choices[at].1, of, "the same way looks the same");
-        choices[at].0
-    }
-
-    /// Turns to the next way; `false` if that was the last one.
-    fn next(&self) -> bool {
-        self.at.set(0);
-        let mut choices = self.choices.borrow_mut();
-        while let Some((taken, of)) = choices.pop() {
-            if taken + 1 < of {
-                choices.push((taken + 1, of));
-                return true;
-            }
-        }
-        false
-    }
 }
 
 type Act = Box<dyn FnMut()>;
@@ -149,70 +120,6 @@ impl Hooks for Seams {
     }
     fn settled(&self) {
         others(true);
-    }
-}
-
-/// A store that lies, or is wrong, as the fault says.
-#[derive(Debug)]
-struct Spoilt(Hooked<Seams>);
-
-impl Store for Spoilt {
-    fn settings(&self) -> &crate::Settings {
-        self.0.settings()
-    }
-    fn create_queue(&self, name: &str) -> Result<Queue> {
-        self.0.create_queue(name)
-    }
-    fn queue(&self, name: &str) -> Result<Queue> {
-        self.0.queue(name)
-    }
-    fn queues(&self) -> Result<Vec<Queue>> {
-        self.0.queues()
-    }
-    fn delete_queue(&self, name: &str, messages: crate::IfNotEmpty) -> Result<()> {
-        self.0.delete_queue(name, messages)
-    }
-    fn purge(&self, name: &str, states: &[crate::State]) -> Result<u64> {
-        self.0.purge(name, states)
-    }
-    fn counts(&self, name: &str) -> Result<crate::Counts> {
-        self.0.counts(name)
-    }
-    fn register_worker(&self, queue_id: i64, name: &str) -> Result<i64> {
-        self.0.register_worker(queue_id, name)
-    }
-    fn enqueue(
-        &self,
-        queue_id: i64,
-        messages: Vec<NewMessage>,
-        delay: Option<Duration>,
-    ) -> Result<Vec<Message>> {
-        self.0.enqueue(queue_id, messages, delay)
-    }
-    fn dequeue(&self, dequeue: &crate::Dequeue) -> Result<Vec<Message>> {
-        let mut messages = self.0.dequeue(dequeue)?;
-        for message in &mut messages {
-            message.lapsed |= is(Fault::RepeatsUnderTheNewerReceipt) && message.read_ct > 1;
-            message.lapsed &= !is(Fault::StartsWhatItHolds);
-        }
-        Ok(messages)
-    }
-    fn extend_visibility(
-        &self,
-        queue_id: i64,
-        receipts: &[Receipt],
-        by: Duration,
-    ) -> Result<Vec<bool>> {
-        self.0.extend_visibility(queue_id, receipts, by)
-    }
-    fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
-        let mut settlements = settlements.to_vec();
-        for settlement in &mut settlements {
-            if let Outcome::Release { charged, .. } = &mut settlement.outcome {
-                *charged |= is(Fault::ChargesWhatIsGivenBack);
-            }
-        }
-        self.0.settle(queue_id, &settlements)
     }
 }
 
