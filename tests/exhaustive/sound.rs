@@ -14,7 +14,7 @@ fn bounds() -> Bounds {
     Bounds {
         messages: 2,
         workers: 2,
-        deliveries: 2 + deeper(),
+        deliveries: 3 + deeper(),
         crashes: true,
         fine: true,
         tick: Duration::ZERO,
@@ -44,7 +44,7 @@ fn one_message() {
         "one message",
         Bounds {
             messages: 1,
-            deliveries: 3 + deeper(),
+            deliveries: 4 + deeper(),
             ..bounds()
         },
     );
