@@ -160,6 +160,7 @@ mod span;
 mod sqlite;
 mod stop;
 mod store;
+mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod vars;

@@ -327,7 +327,7 @@ impl WorkerPoolBuilder {
     }
 
     /// Checks everything, and registers the pool with the store.
-    fn register(mut self, until_empty: bool) -> Result<(Setup, Vec<Registered>)> {
+    pub(super) fn register(mut self, until_empty: bool) -> Result<(Setup, Vec<Registered>)> {
         let handler = self.check()?;
         let mut queues = Vec::new();
         // The first queue may be a consumer's.

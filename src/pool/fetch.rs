@@ -9,8 +9,8 @@ use crossbeam_channel::{Sender, after, never, select_biased};
 
 use super::Shared;
 use super::backoff::Backoff;
-use super::held::{Held, Taken};
-use super::jobs::{Job, JobReceiver, JobSender};
+use super::held::{Held, Job, Taken};
+use super::jobs::{JobReceiver, JobSender};
 use super::settle::Finished;
 use super::turns::Turns;
 use crate::bell::Bells;
@@ -30,9 +30,9 @@ pub(super) struct Fetch {
     pub(super) turns: Turns,
     pub(super) bells: Bells,
     pub(super) wakeups: Option<Box<dyn Wakeups>>,
-    pub(super) jobs: JobSender,
+    pub(super) jobs: JobSender<Job>,
     /// The other end, to take back what no handler has started.
-    pub(super) queued: JobReceiver,
+    pub(super) queued: JobReceiver<Job>,
     pub(super) finished: Sender<Finished>,
     pub(super) backoff: Backoff,
 }
@@ -59,6 +59,11 @@ impl Fetch {
                 }
             }
         }
+        self.end();
+    }
+
+    /// Gives back what no handler has.
+    pub(super) fn end(self) {
         self.shared.reporter.tell(|events| events.stopping());
         // That ends the handlers that wait; what they have not taken is ours to give back.
         drop(self.jobs);
@@ -86,7 +91,8 @@ impl Fetch {
         cautions.fold(room, |room, caution| caution.limit(now, room, held))
     }
 
-    fn fetch(&mut self, at: usize, limit: usize) -> Result<()> {
+    /// Fetches up to so many messages of a queue, and hands them out.
+    pub(super) fn fetch(&mut self, at: usize, limit: usize) -> Result<()> {
         let source = &self.turns.sources[at];
         let queue = Arc::clone(&source.queue);
         let since = Instant::now();

@@ -110,6 +110,9 @@ impl Held {
     }
 }
 
+/// A message on its way to a handler.
+pub(super) type Job = (Arc<Held>, Message);
+
 /// Instants end somewhere; a lease of a hundred years is as good as one of a thousand.
 fn micros(span: Duration) -> u64 {
     const CENTURY: Duration = Duration::from_secs(3_155_760_000);
@@ -176,6 +179,16 @@ impl Holding {
         let all = self.lock();
         let ending = |held: &&Arc<Held>| !held.is_lost() && held.until() < moment;
         all.values().filter(ending).map(Arc::clone).collect()
+    }
+
+    /// As if this time had passed, for all of them.
+    #[cfg(test)]
+    pub(super) fn age(&self, by: Duration) {
+        for held in self.lock().values() {
+            let until = held.until.load(Ordering::SeqCst);
+            held.until
+                .store(until.saturating_sub(micros(by)), Ordering::SeqCst);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Arc<Held>>> {

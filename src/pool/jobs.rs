@@ -6,31 +6,24 @@
 //! catches it takes a message and throws it on if there are more. However many threads there
 //! are, only as many wake as find work.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
-use super::held::Held;
-use crate::message::Message;
-
-/// A message on its way to a handler.
-pub(super) type Job = (Arc<Held>, Message);
+use crate::sync::{Condvar, Mutex, MutexGuard, Receiver, Sender, bounded};
 
 /// The fetch thread's end. Dropping it ends the handlers.
-pub(super) struct JobSender {
-    jobs: Sender<Job>,
+pub(super) struct JobSender<J> {
+    jobs: Sender<J>,
     baton: Arc<Baton>,
 }
 
 /// A handler thread's end.
-#[derive(Clone)]
-pub(super) struct JobReceiver {
-    jobs: Receiver<Job>,
+pub(super) struct JobReceiver<J> {
+    jobs: Receiver<J>,
     baton: Arc<Baton>,
 }
 
 /// A channel with room for so many messages.
-pub(super) fn channel(capacity: usize) -> (JobSender, JobReceiver) {
+pub(super) fn channel<J>(capacity: usize) -> (JobSender<J>, JobReceiver<J>) {
     let (sender, receiver) = bounded(capacity);
     let baton = Arc::new(Baton::default());
     let jobs = JobReceiver {
@@ -46,9 +39,9 @@ pub(super) fn channel(capacity: usize) -> (JobSender, JobReceiver) {
     )
 }
 
-impl JobSender {
+impl<J> JobSender<J> {
     /// Hands messages out; waits if there is no room.
-    pub(super) fn send_all(&self, jobs: impl Iterator<Item = Job>) {
+    pub(super) fn send_all(&self, jobs: impl Iterator<Item = J>) {
         for job in jobs {
             // While there is a sender the pool has a receiver.
             let _ = self.jobs.send(job);
@@ -57,15 +50,24 @@ impl JobSender {
     }
 }
 
-impl Drop for JobSender {
+impl<J> Drop for JobSender<J> {
     fn drop(&mut self) {
         self.baton.end();
     }
 }
 
-impl JobReceiver {
+impl<J> Clone for JobReceiver<J> {
+    fn clone(&self) -> Self {
+        Self {
+            jobs: self.jobs.clone(),
+            baton: Arc::clone(&self.baton),
+        }
+    }
+}
+
+impl<J> JobReceiver<J> {
     /// Waits for a message; `None` once the fetch thread has ended and nothing is left.
-    pub(super) fn recv(&self) -> Option<Job> {
+    pub(super) fn recv(&self) -> Option<J> {
         loop {
             if let Some(job) = self.try_recv() {
                 return Some(job);
@@ -84,7 +86,7 @@ impl JobReceiver {
     }
 
     /// Takes a message if one is there.
-    pub(super) fn try_recv(&self) -> Option<Job> {
+    pub(super) fn try_recv(&self) -> Option<J> {
         self.jobs.try_recv().ok()
     }
 }

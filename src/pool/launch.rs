@@ -11,7 +11,7 @@ use super::builder::Setup;
 use super::caution::Caution;
 use super::fetch::Fetch;
 use super::handler::Handler;
-use super::held::Holding;
+use super::held::{Holding, Job};
 use super::jobs::{self, JobReceiver};
 use super::settle::Finished;
 use super::turns::{Source, Turns};
@@ -26,7 +26,7 @@ use crate::stop::StopHandle;
 pub(super) struct Launched {
     pub(super) pool: WorkerPool,
     pub(super) handler: Arc<Handler>,
-    pub(super) jobs: JobReceiver,
+    pub(super) jobs: JobReceiver<Job>,
     pub(super) finished: Sender<Finished>,
 }
 
@@ -55,31 +55,8 @@ pub(super) fn launch(setup: Setup, queues: Vec<Registered>, fewer: usize) -> Res
     let source = |r: Registered| Source::new(r.queue, r.worker, r.weight, careful(), bells.bell());
     let sources: Vec<Source> = queues.into_iter().map(source).collect();
     let (ending, ended) = bounded(0);
-    let handler = setup.handler;
-    let shared = Arc::new(Shared {
-        store: setup.store,
-        threads: setup.threads,
-        prefetch: setup.prefetch,
-        lock_time: setup.settings.lock_time,
-        poll_interval: setup.settings.poll_interval,
-        poll_only: setup.poll_only,
-        until_empty: setup.until_empty,
-        retry: setup.retry,
-        done: setup.done,
-        reporter: Reporter {
-            counters: Counters::default(),
-            others: setup.events,
-        },
-        holding: Holding::default(),
-        unfinished: AtomicUsize::new(0),
-        room: bells.bell(),
-        stop: StopHandle::new(),
-        asked: setup.stop,
-        drained: StopHandle::new(),
-        abandon: StopHandle::new(),
-        settled: StopHandle::new(),
-        error: Mutex::new(None),
-    });
+    let handler = Arc::clone(&setup.handler);
+    let shared = share(&setup, bells.bell());
     let rings: Vec<(i64, Bell)> = sources
         .iter()
         .map(|source| (source.queue.id, source.bell.clone()))
@@ -146,6 +123,34 @@ pub(super) fn launch(setup: Setup, queues: Vec<Registered>, fewer: usize) -> Res
         handler,
         jobs: queued,
         finished,
+    })
+}
+
+/// What the threads of a pool share at first. `room`: rung when there may be room for more.
+pub(super) fn share(setup: &Setup, room: Bell) -> Arc<Shared> {
+    Arc::new(Shared {
+        store: Arc::clone(&setup.store),
+        threads: setup.threads,
+        prefetch: setup.prefetch,
+        lock_time: setup.settings.lock_time,
+        poll_interval: setup.settings.poll_interval,
+        poll_only: setup.poll_only,
+        until_empty: setup.until_empty,
+        retry: setup.retry.clone(),
+        done: setup.done.clone(),
+        reporter: Reporter {
+            counters: Counters::default(),
+            others: setup.events.clone(),
+        },
+        holding: Holding::default(),
+        unfinished: AtomicUsize::new(0),
+        room,
+        stop: StopHandle::new(),
+        asked: setup.stop.clone(),
+        drained: StopHandle::new(),
+        abandon: StopHandle::new(),
+        settled: StopHandle::new(),
+        error: Mutex::new(None),
     })
 }
 

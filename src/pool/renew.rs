@@ -37,7 +37,7 @@ pub(super) fn run(shared: &Shared) {
 }
 
 /// Renews what is due, and returns how many leases that were.
-fn renew(shared: &Shared) -> Result<usize> {
+pub(super) fn renew(shared: &Shared) -> Result<usize> {
     let lock_time = shared.lock_time;
     let since = Instant::now();
     // A moment beyond what the clock can tell: everything ends before.

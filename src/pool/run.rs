@@ -8,9 +8,9 @@ use crossbeam_channel::Sender;
 
 use super::Shared;
 use super::context::Context;
-use super::handler::{Batch, Failure, HandleMany, Handled, Handler, Then};
-use super::held::Held;
-use super::jobs::{Job, JobReceiver};
+use super::handler::{Batch, Failure, HandleMany, HandleOne, Handled, Handler, Then};
+use super::held::{Held, Job};
+use super::jobs::JobReceiver;
 use super::settle::Finished;
 use crate::message::{Message, Outcome};
 
@@ -18,24 +18,13 @@ use crate::message::{Message, Outcome};
 pub(super) fn run(
     shared: &Shared,
     handler: &Handler,
-    jobs: &JobReceiver,
+    jobs: &JobReceiver<Job>,
     finished: &Sender<Finished>,
 ) {
     match handler {
         Handler::One(handler) => {
-            while let Some((held, message)) = jobs.recv() {
-                let outcome = match begin(shared, &held) {
-                    false => Finished::unstarted(held),
-                    true => {
-                        let context = Context {
-                            shared,
-                            held: &held,
-                        };
-                        let handled = caught(|| handler(message, &context));
-                        outcome(shared, held, handled)
-                    }
-                };
-                shared.finished(1);
+            while let Some(job) = jobs.recv() {
+                let outcome = run_one(shared, handler, job);
                 if finished.send(outcome).is_err() {
                     return; // abandoned
                 }
@@ -68,6 +57,22 @@ fn begin(shared: &Shared, held: &Held) -> bool {
             .tell(|events| events.started(&held.delivery()));
     }
     begins
+}
+
+pub(super) fn run_one(shared: &Shared, handler: &HandleOne, (held, message): Job) -> Finished {
+    let outcome = match begin(shared, &held) {
+        false => Finished::unstarted(held),
+        true => {
+            let context = Context {
+                shared,
+                held: &held,
+            };
+            let handled = caught(|| handler(message, &context));
+            outcome(shared, held, handled)
+        }
+    };
+    shared.finished(1);
+    outcome
 }
 
 fn run_many(shared: &Shared, handler: &HandleMany, taken: Vec<Job>) -> Vec<Finished> {

@@ -73,13 +73,7 @@ fn cut(mut reason: String) -> String {
 /// Runs until the handlers and the fetch thread have dropped their ends of the channel, or
 /// until they are abandoned.
 pub(super) fn run(shared: &Shared, finished: &Receiver<Finished>) {
-    let mut settler = Settler {
-        shared,
-        backoff: Backoff::new("settle"),
-        stopped: None,
-        left: Vec::new(),
-        gave_up: false,
-    };
+    let mut settler = Settler::new(shared);
     let mut batch = Vec::with_capacity(SETTLE_BATCH);
     while !settler.gave_up {
         select_biased! {
@@ -122,7 +116,7 @@ fn collect(shared: &Shared, finished: &Receiver<Finished>, batch: &mut Vec<Finis
     }
 }
 
-struct Settler<'a> {
+pub(super) struct Settler<'a> {
     shared: &'a Shared,
     backoff: Backoff,
     /// When trying began to have an end.
@@ -134,7 +128,17 @@ struct Settler<'a> {
     gave_up: bool,
 }
 
-impl Settler<'_> {
+impl<'a> Settler<'a> {
+    pub(super) fn new(shared: &'a Shared) -> Self {
+        Self {
+            shared,
+            backoff: Backoff::new("settle"),
+            stopped: None,
+            left: Vec::new(),
+            gave_up: false,
+        }
+    }
+
     /// Settles a batch, however often that has to be tried, unless it gives up.
     fn settle(&mut self, batch: &mut Vec<Finished>) {
         let mut queues: BTreeMap<i64, Vec<Finished>> = BTreeMap::new();
@@ -153,30 +157,44 @@ impl Settler<'_> {
     }
 
     fn settle_in(&mut self, queue_id: i64, mut batch: Vec<Finished>) {
-        // Whether a try before this one may have been carried out.
         let mut unknown = false;
         while !batch.is_empty() && !self.gave_up {
-            let settlements: Vec<Settlement> = batch
-                .iter()
-                .map(|finished| Settlement {
-                    receipt: finished.held.receipt(),
-                    outcome: finished.outcome.clone(),
-                })
-                .collect();
-            match self.shared.store.settle(queue_id, &settlements) {
-                Ok(answers) => {
-                    self.backoff.succeeded(self.shared);
-                    batch = self.note(batch, &settlements, &answers, unknown);
-                }
-                Err(error) if error.is_transient() => {
-                    unknown |= error.kind() == ErrorKind::FateUnknown;
-                    let pause = self.backoff.failed(self.shared, &error);
-                    self.gave_up = !self.goes_on_after(pause);
-                }
-                Err(error) => {
-                    self.shared.fail(error);
-                    self.left.append(&mut batch);
-                }
+            if let Some(pause) = self.try_once(queue_id, &mut batch, &mut unknown) {
+                self.gave_up = !self.goes_on_after(pause);
+            }
+        }
+    }
+
+    /// Sends a batch of a queue, and leaves what is to be sent once more; after the pause, if
+    /// there is one. `unknown`: whether a try before may have been carried out.
+    pub(super) fn try_once(
+        &mut self,
+        queue_id: i64,
+        batch: &mut Vec<Finished>,
+        unknown: &mut bool,
+    ) -> Option<Duration> {
+        let settlements: Vec<Settlement> = batch
+            .iter()
+            .map(|finished| Settlement {
+                receipt: finished.held.receipt(),
+                outcome: finished.outcome.clone(),
+            })
+            .collect();
+        match self.shared.store.settle(queue_id, &settlements) {
+            Ok(answers) => {
+                self.backoff.succeeded(self.shared);
+                let sent = std::mem::take(batch);
+                *batch = self.note(sent, &settlements, &answers, *unknown);
+                None
+            }
+            Err(error) if error.is_transient() => {
+                *unknown |= error.kind() == ErrorKind::FateUnknown;
+                Some(self.backoff.failed(self.shared, &error))
+            }
+            Err(error) => {
+                self.shared.fail(error);
+                self.left.append(batch);
+                None
             }
         }
     }

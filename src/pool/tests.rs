@@ -4,6 +4,7 @@
 mod crash;
 mod fault;
 mod hook;
+mod interleaved;
 mod lease;
 mod reason;
 mod wake;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Ground modules, lowest first: each may use those before it.
 const GROUND: &[&str] = &[
-    "error", "span", "settings", "vars", "queue", "retry", "message", "stop", "bell",
+    "error", "sync", "span", "settings", "vars", "queue", "retry", "message", "stop", "bell",
 ];
 
 /// Every other module, and what it may use besides the ground.
@@ -29,7 +29,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("r2d2", &["pg"]),
     ("rusqlite", &["sqlite"]),
     ("humantime", &["vars"]),
-    ("crossbeam", &["stop", "bell", "pool", "pg", "sqlite"]),
+    (
+        "crossbeam",
+        &["sync", "stop", "bell", "pool", "pg", "sqlite"],
+    ),
 ];
 
 fn may_use(owner: &str, used: &str) -> bool {

@@ -10,6 +10,7 @@ use crate::store::{Dequeue, Wakeups, archive_then_dequeue};
 /// What is called before a call is carried out, or after that and before its answer is given.
 pub(super) trait Hooks: std::fmt::Debug + Send + Sync {
     fn dequeued(&self, _: &[Message]) {}
+    fn extending(&self) {}
     fn extended(&self) {}
     fn settling(&self) {}
     fn settled(&self) {}
@@ -71,6 +72,7 @@ impl<H: Hooks> Store for Hooked<H> {
         receipts: &[Receipt],
         by: Duration,
     ) -> Result<Vec<bool>> {
+        self.1.extending();
         let answers = self.0.extend_visibility(queue_id, receipts, by);
         self.1.extended();
         answers

@@ -35,8 +35,8 @@ pub(crate) fn run(store: &Tested, book: &Book, name: &str, queue: &str, stop: &S
             put,
             first,
             count,
-            delay: (put % DELAYED == 0).then_some(DELAY),
-            keyed: put % KEYED == 0,
+            delay: (put % DELAYED == 1).then_some(DELAY),
+            keyed: put % KEYED == 0 && put % DELAYED != 1,
         };
         let errands: Vec<Errand> = (first..first + count)
             .map(|n| Errand::new(queue, name, n))
@@ -89,6 +89,10 @@ fn put_in(
 fn enqueue(producer: &Producer<Tested>, batch: &Batch, errands: &[Errand]) -> Result<Vec<Message>> {
     match batch.delay {
         Some(delay) => producer.batch_enqueue_delayed(errands, delay),
+        None if batch.keyed => {
+            let with_keys = errands.iter().map(|errand| (errand.key(), errand));
+            producer.batch_enqueue_once(with_keys)
+        }
         None => producer.batch_enqueue(errands),
     }
 }
