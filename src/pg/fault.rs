@@ -8,10 +8,8 @@ use crate::error::{Error, ErrorKind};
 const UNKNOWN_QUEUE: &str = "PQ001";
 
 /// What says that nothing was done, and that the session is of no more use; see [`fate`].
-const NOT_EXECUTED: [SqlState; 5] = [
-    SqlState::ADMIN_SHUTDOWN,
+const NOT_EXECUTED: [SqlState; 3] = [
     SqlState::CANNOT_CONNECT_NOW,
-    SqlState::IDLE_SESSION_TIMEOUT,
     SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
     SqlState::INVALID_SQL_STATEMENT_NAME,
 ];
@@ -30,14 +28,12 @@ pub(super) enum Fate {
 /// Tells what became of the statement that was answered by this error.
 pub(super) fn fate(error: &postgres::Error) -> Fate {
     match error.as_db_error() {
-        // 57P01: the session is ended by an administrator or a shutdown. The server sends it
-        // instead of an answer, at a point where the transaction can only be rolled back:
-        // between a commit and its answer it looks at no such request. 57P03: not let in.
-        // 57P05, 25P03: it was idle for too long, and so was doing nothing. 26000: it has
-        // forgotten what we had prepared.
+        // 57P03: not let in. 25P03: it was idle for too long in a transaction, which is open no
+        // more. 26000: it has forgotten what we had prepared.
         Some(db) if NOT_EXECUTED.contains(db.code()) => Fate::NotExecuted,
-        // 57P02, the crash of another session: sent from a signal handler, at any point.
-        Some(db) if *db.code() == SqlState::CRASH_SHUTDOWN => Fate::Unknown,
+        // What ends a session, above all 57P01 (an administrator, a shutdown), 57P02 (the crash of
+        // another) and 57P05 (idle for too long). The server says so instead of an answer, or right
+        // after one; and of the two together, `postgres` tells the second alone.
         Some(db) => match db.parsed_severity() {
             Some(Severity::Fatal | Severity::Panic) => Fate::Unknown,
             _ => Fate::Refused,

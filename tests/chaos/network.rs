@@ -1,9 +1,14 @@
 //! Connections that are cut in the middle of a word, and connections that are dead without
 //! anybody being told.
 
+use std::thread;
+
+use pgqrs::{ErrorKind, PgStore, Producer};
+use postgres::Client;
+
 use crate::harness::audit::Wrong;
 use crate::harness::child::{MINUTE, Role};
-use crate::harness::errand::ERRANDS;
+use crate::harness::errand::{ERRANDS, Errand};
 use crate::harness::line::Line;
 use crate::harness::run::Run;
 use crate::harness::wire::Wire;
@@ -95,4 +100,54 @@ fn connections_go_dead_for_longer_than_a_lease() {
     run.progress(50);
     let audit = run.holds();
     assert!(audit.said.unknown > 0, "{audit}");
+}
+
+/// The client learns of the answer and of the end at the same time. What the driver tells is the
+/// end alone; it must not be taken for the answer, and the call be made again.
+#[test]
+fn an_answer_arrives_together_with_the_end_of_its_session() {
+    let schema = Schema::new();
+    let wire = Wire::start(server().dsn());
+    let run = Run::new(server().dsn(), schema.name());
+    let store = PgStore::builder(&wire.dsn())
+        .schema(schema.name())
+        .pool_size(1)
+        .build()
+        .unwrap();
+    let producer = Producer::new(&store, ERRANDS).unwrap();
+    let mut client = run.client();
+    let value =
+        |client: &mut Client, sql: &str| -> i64 { client.query_one(sql, &[]).unwrap().get(0) };
+    const STORED: &str = "SELECT count(*) FROM pgqrs_messages";
+    let backend =
+        "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'pgqrs_messages'::regclass";
+    let mut blocker = run.client();
+    let mut tx = blocker.transaction().unwrap();
+    tx.batch_execute("LOCK TABLE pgqrs_messages").unwrap();
+    let answer = thread::scope(|scope| {
+        let enqueue = scope.spawn(|| producer.enqueue(&Errand::new(ERRANDS, "this-one", 0)));
+        let mut pid: i32 = 0;
+        wait_until("the server to have heard of it", MINUTE, || {
+            let row = client.query_opt(backend, &[]).unwrap();
+            pid = row.map_or(0, |row| row.get(0));
+            pid != 0
+        });
+        wire.freeze();
+        tx.commit().unwrap();
+        wait_until("the message to be stored", MINUTE, || {
+            value(&mut client, STORED) == 1
+        });
+        let gone = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
+        let end = format!("SELECT pg_terminate_backend({pid})");
+        client.query_one(&end, &[]).unwrap();
+        wait_until("the session to end", MINUTE, || {
+            value(&mut client, &gone) == 0
+        });
+        wire.thaw();
+        enqueue.join().unwrap()
+    });
+    if let Err(error) = answer {
+        assert_eq!(error.kind(), ErrorKind::FateUnknown, "{error}");
+    }
+    assert_eq!(value(&mut client, STORED), 1);
 }

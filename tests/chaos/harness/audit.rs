@@ -260,7 +260,8 @@ impl Audit {
             let found: Vec<&BTreeSet<i64>> = (put.numbers.clone())
                 .filter_map(|n| numbered.get(&(put.producer.clone(), n)))
                 .collect();
-            let name = format!("{}: {:?}", put.producer, put.numbers);
+            let keyed = if put.keyed { " with keys" } else { "" };
+            let name = format!("{}: {:?}{keyed}", put.producer, put.numbers);
             if found.iter().any(|ids| ids.len() > 1) {
                 self.find(Wrong::StoredTwice, format!("{name}: {found:?}"));
             }

@@ -99,6 +99,12 @@ impl Wire {
         state.frozen = state.age;
     }
 
+    /// Has them all live again, and what was said meanwhile arrive.
+    pub(crate) fn thaw(&self) {
+        self.lock().frozen = 0;
+        self.state.thawed.notify_all();
+    }
+
     /// Hangs up what is dead.
     pub(crate) fn hang_up(&self) {
         let mut state = self.lock();
