@@ -2,7 +2,7 @@
 //!
 //! Each does its work behind the back of the library, on a connection of its own.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use pgqrs::postgres::types::ToSql;
@@ -72,11 +72,12 @@ faults! {
 /// One message in so many has it, so that the others go their way.
 const ONE_IN: i64 = 7;
 
+#[derive(Clone)]
 pub(crate) struct Broken {
     inner: PgStore,
     fault: Option<Fault>,
-    /// Only with a fault.
-    behind: Option<Mutex<Client>>,
+    /// Opened by those faults that need it.
+    behind: Arc<OnceLock<Mutex<Client>>>,
 }
 
 impl std::fmt::Debug for Broken {
@@ -87,26 +88,25 @@ impl std::fmt::Debug for Broken {
     }
 }
 
-impl Clone for Broken {
-    fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.fault)
-    }
-}
-
 impl Broken {
     pub(crate) fn new(inner: PgStore, fault: Option<Fault>) -> Self {
-        let behind = fault.map(|_| {
+        Self {
+            inner,
+            fault,
+            behind: Arc::default(),
+        }
+    }
+
+    /// The connection behind the library's back.
+    fn behind(&self) -> MutexGuard<'_, Client> {
+        let client = self.behind.get_or_init(|| {
             let mut client = Client::connect(&std::env::var("PGQRS_DSN").unwrap(), NoTls).unwrap();
             let schema: String = variable("PGQRS_SCHEMA").unwrap();
             let path = format!("SET search_path = \"{schema}\"");
             client.batch_execute(&path).unwrap();
             Mutex::new(client)
         });
-        Self {
-            inner,
-            fault,
-            behind,
-        }
+        client.lock().unwrap()
     }
 
     pub(crate) fn has(&self, fault: Fault) -> bool {
@@ -115,8 +115,7 @@ impl Broken {
 
     /// Does something behind the library's back.
     fn query(&self, sql: &str, args: &[&(dyn ToSql + Sync)]) -> Vec<Row> {
-        let mut client = self.behind.as_ref().unwrap().lock().unwrap();
-        client.query(sql, args).unwrap()
+        self.behind().query(sql, args).unwrap()
     }
 
     fn enqueue_wrongly(
@@ -289,7 +288,7 @@ impl Store for Broken {
                 self.inner.enqueue(queue_id, messages, delay)
             }
             Some(Fault::Unflushed) => {
-                let mut client = self.behind.as_ref().unwrap().lock().unwrap();
+                let mut client = self.behind();
                 client
                     .batch_execute("SET synchronous_commit = off")
                     .unwrap();

@@ -96,15 +96,27 @@ impl Process {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
+        let name = &self.name;
+        let said = self.said(dir);
+        assert!(status.unwrap().success(), "{name} ended badly:\n{said}");
+    }
+
+    /// Checks that it has not ended by itself.
+    #[track_caller]
+    pub(crate) fn check(&mut self, dir: &Path) {
+        if self.works()
+            && let Some(status) = self.child.try_wait().unwrap()
+        {
+            panic!("{} ended, {status}:\n{}", self.name, self.said(dir));
+        }
+    }
+
+    /// The last that it said.
+    fn said(&self, dir: &Path) -> String {
         let log = dir.join(format!("{}.log", self.name));
         let said = fs::read_to_string(log).unwrap_or_default();
         let lines: Vec<&str> = said.lines().collect();
-        let last = lines[lines.len().saturating_sub(20)..].join("\n");
-        assert!(
-            status.unwrap().success(),
-            "{} ended badly:\n{last}",
-            self.name
-        );
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }
 

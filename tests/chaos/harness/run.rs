@@ -212,7 +212,13 @@ impl Run {
     /// Waits until the figures are as wanted.
     #[track_caller]
     pub(crate) fn wait(&mut self, what: &str, wanted: impl Fn(&Figures) -> bool) {
-        wait_until(what, MINUTE, || wanted(&self.figures()));
+        wait_until(what, MINUTE, || {
+            let dir = self.dir.path();
+            self.processes
+                .iter_mut()
+                .for_each(|process| process.check(dir));
+            wanted(&self.figures())
+        });
     }
 
     /// Waits until so many more messages are put in, and so many more are done.

@@ -29,12 +29,12 @@ struct State {
     cut_requests: usize,
     /// How many were.
     cut: usize,
-    /// Connections of this age and older pass nothing on any more; ...
-    frozen: u64,
-    /// ... those up to this one have hung up.
+    /// Nothing is passed on any more.
+    frozen: bool,
+    /// How many connections there were, and ...
+    connections: u64,
+    /// ... how many of those, the first, have hung up.
     hung_up: u64,
-    /// The connections that there were.
-    age: u64,
 }
 
 impl Wire {
@@ -92,23 +92,22 @@ impl Wire {
         self.lock().cut
     }
 
-    /// Has all connections that there are go dead: nobody hears anything, and nobody is told.
-    /// New ones are fine.
+    /// Has all connections go dead, also those to come: nobody hears anything, and nobody is told.
     pub(crate) fn freeze(&self) {
-        let mut state = self.lock();
-        state.frozen = state.age;
+        self.lock().frozen = true;
     }
 
-    /// Has them all live again, and what was said meanwhile arrive.
+    /// Has them live again, and what was said meanwhile arrive.
     pub(crate) fn thaw(&self) {
-        self.lock().frozen = 0;
+        self.lock().frozen = false;
         self.state.thawed.notify_all();
     }
 
-    /// Hangs up what is dead.
+    /// Hangs up what is dead. New ones are fine.
     pub(crate) fn hang_up(&self) {
         let mut state = self.lock();
-        state.hung_up = state.frozen;
+        state.hung_up = state.connections;
+        state.frozen = false;
         self.state.thawed.notify_all();
     }
 
@@ -133,10 +132,10 @@ enum Direction {
 
 /// Passes on what two say to each other, until one hangs up.
 fn connect(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
-    let age = {
+    let number = {
         let mut state = shared.state.lock().unwrap();
-        state.age += 1;
-        state.age
+        state.connections += 1;
+        state.connections
     };
     for stream in [&client, &server] {
         stream.set_nodelay(true).unwrap();
@@ -148,7 +147,7 @@ fn connect(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
         let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
         let shared = Arc::clone(shared);
         thread::spawn(move || {
-            let _ = pass_on(&from, &to, direction, age, &shared);
+            let _ = pass_on(&from, &to, direction, number, &shared);
             let _ = from.shutdown(Shutdown::Both);
             let _ = to.shutdown(Shutdown::Both);
         });
@@ -159,17 +158,17 @@ fn pass_on(
     mut from: &TcpStream,
     mut to: &TcpStream,
     direction: Direction,
-    age: u64,
+    number: u64,
     shared: &Shared,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = from.read(&mut buffer)?;
         let mut state = shared.state.lock().unwrap();
-        while age <= state.frozen && age > state.hung_up {
+        while state.frozen && number > state.hung_up {
             state = shared.thawed.wait(state).unwrap();
         }
-        if count == 0 || age <= state.hung_up {
+        if count == 0 || number <= state.hung_up {
             return Ok(());
         }
         let cuts = match direction {
