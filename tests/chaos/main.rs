@@ -14,6 +14,7 @@ mod failover;
 mod faults;
 mod network;
 mod resources;
+mod rules;
 mod servers;
 mod upgrade;
 mod workers;

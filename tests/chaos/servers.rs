@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::harness::audit::Wrong;
 use crate::harness::child::Role;
 use crate::harness::line::Line;
 use crate::harness::run::Run;
@@ -58,14 +59,8 @@ fn the_server_is_killed() {
     run.holds();
 }
 
-/// The commit of a dequeue is not waited for. A server that dies before it is flushed has
-/// forgotten the lease, and its message goes to somebody else while the first one works on it.
-#[test]
-fn the_server_is_killed_before_a_lease_was_flushed() {
-    let server = private_server();
-    let mut run = Run::new(server.dsn(), "public");
-    run.may_forget_leases();
-    // Nothing is flushed but by those who wait for it.
+/// Has the server flush nothing by itself for the next ten seconds.
+fn flush_only_for_who_waits(run: &Run) {
     let mut client = run.client();
     for sql in [
         "ALTER SYSTEM SET wal_writer_delay = '10s'",
@@ -74,6 +69,16 @@ fn the_server_is_killed_before_a_lease_was_flushed() {
     ] {
         client.execute(sql, &[]).unwrap();
     }
+}
+
+/// The commit of a dequeue is not waited for. A server that dies before it is flushed has
+/// forgotten the lease, and its message goes to somebody else while the first one works on it.
+#[test]
+fn the_server_is_killed_before_a_lease_was_flushed() {
+    let server = private_server();
+    let mut run = Run::new(server.dsn(), "public");
+    run.may_forget_leases();
+    flush_only_for_who_waits(&run);
     let producer = run.start(Role::Producer);
     run.wait("messages", |figures| figures.put >= 20);
     run.process(producer).end();
@@ -81,7 +86,6 @@ fn the_server_is_killed_before_a_lease_was_flushed() {
         let lines = &run.ledger(producer).lines;
         !matches!(lines.last(), Some(Line::Putting { .. }))
     });
-    drop(client);
     // Long enough to be still at work when the server is back.
     run.set("CHAOS_WORK", 3_000).set("PGQRS_LOCK_TIME", "60s");
     let slow = run.start(Role::Worker);
@@ -99,4 +103,22 @@ fn the_server_is_killed_before_a_lease_was_flushed() {
     let audit = run.holds();
     println!("{forgotten} leases were forgotten");
     assert!(audit.said.late > 0, "{audit}");
+}
+
+/// A store whose enqueues do not wait for the disk loses some of them so: it is found.
+#[test]
+fn an_enqueue_that_is_not_flushed_is_found_to_be_lost() {
+    let server = private_server();
+    let mut run = Run::new(server.dsn(), "public");
+    run.may_forget_leases();
+    flush_only_for_who_waits(&run);
+    run.set("CHAOS_FAULT", "unflushed");
+    let producer = run.start(Role::Producer);
+    run.wait("messages", |figures| figures.put >= 50);
+    run.process(producer).kill();
+    server.kill();
+    server.start();
+    let audit = run.audit();
+    println!("{audit}");
+    assert!(audit.wrongs().contains(&Wrong::Lost), "{audit}");
 }

@@ -39,13 +39,24 @@ impl Ledger {
         file.seek(SeekFrom::Start(self.read)).unwrap();
         file.read_to_string(&mut text).unwrap();
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        for line in text[..whole].lines() {
+        self.take(&text[..whole]);
+        self.read += whole as u64;
+    }
+
+    /// One that says this: to check the audit.
+    pub(crate) fn of_text(name: &str, text: &str) -> Self {
+        let mut ledger = Self::new(name, Path::new(""));
+        ledger.take(text);
+        ledger
+    }
+
+    fn take(&mut self, text: &str) {
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let parsed: Result<Line, String> = line.parse();
             let parsed = parsed.unwrap_or_else(|why| panic!("{}: {line}: {why}", self.name));
             self.figures.count(&parsed);
             self.lines.push(parsed);
         }
-        self.read += whole as u64;
     }
 
     /// The deliveries that it has and has not begun to end.

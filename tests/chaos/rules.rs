@@ -1,0 +1,222 @@
+//! The audit's rules, one by one: each finds what breaks it, and nothing else does.
+
+use std::collections::BTreeSet;
+
+use crate::harness::audit::{Audit, Wrong};
+use crate::harness::errand::{ERRANDS, Errand};
+use crate::harness::ledger::Ledger;
+use crate::harness::snapshot::{Snapshot, State};
+
+/// What one producer (two batches, the second of unknown fate) and one worker wrote, and the
+/// tables as they should be. Number 5 is to have an effect, 10 to be deleted, 14 to be given back.
+const PRODUCER: &str = "
+    putting 0 true 4 2
+    put 0 104 105
+    putting 1 false 10 1
+    put 1 110
+    putting 2 false 14 2
+    not-put 2 Unknown
+    putting 3 false 16 1
+    not-put 3 Refused";
+
+const WORKER: &str = "
+    leased 104 1 1 false producer 4
+    leased 105 1 1 false producer 5
+    leased 110 1 1 false producer 10
+    leased 114 1 1 false producer 14
+    leased 115 1 1 false producer 15
+    ending 104 1 1 Archive
+    ended 104 1 1 Archive Yes
+    ending 105 1 1 Archive
+    ended 105 1 1 Archive Yes
+    ending 110 1 1 Delete
+    ended 110 1 1 Delete Yes
+    ending 114 1 1 Release
+    ended 114 1 1 Release Yes
+    ending 115 1 1 Release
+    ended 115 1 1 Release Unknown
+    leased 114 1 2 false producer 14
+    ending 114 1 2 Archive
+    ended 114 1 2 Archive Yes
+    leased 115 1 2 false producer 15
+    ending 115 1 2 Archive
+    ended 115 1 2 Archive Yes";
+
+fn tables() -> Snapshot {
+    let mut tables = Snapshot::default();
+    for (n, read_ct) in [(4, 1), (5, 1), (14, 2), (15, 2)] {
+        let id = 100 + n as i64;
+        tables
+            .bodies
+            .insert(id, Errand::new(ERRANDS, "producer", n));
+        tables.states.insert(id, vec![(State::Archived, read_ct)]);
+    }
+    tables.effects.insert(105, 1);
+    tables
+}
+
+/// What is wrong once the ledgers and the tables were changed.
+fn wrongs(from: &str, to: &str, change: impl FnOnce(&mut Snapshot)) -> BTreeSet<Wrong> {
+    let whole = format!("{PRODUCER}|{WORKER}");
+    assert!(whole.contains(from), "{from:?} is not there to be changed");
+    let changed = whole.replacen(from, to, 1);
+    let (producer, worker) = changed.split_once('|').unwrap();
+    let ledgers = [
+        Ledger::of_text("producer", producer),
+        Ledger::of_text("worker", worker),
+    ];
+    let mut tables = tables();
+    change(&mut tables);
+    Audit::of(&ledgers, &tables, false).wrongs()
+}
+
+fn ledgers_wrong(from: &str, to: &str) -> BTreeSet<Wrong> {
+    wrongs(from, to, |_| {})
+}
+
+fn tables_wrong(change: impl FnOnce(&mut Snapshot)) -> BTreeSet<Wrong> {
+    wrongs("", "", change)
+}
+
+#[track_caller]
+fn only(found: BTreeSet<Wrong>, expected: &[Wrong]) {
+    assert_eq!(found, expected.iter().copied().collect());
+}
+
+#[test]
+fn what_is_as_it_should_be_is_not_complained_of() {
+    only(tables_wrong(|_| {}), &[]);
+}
+
+#[test]
+fn what_is_missing_is_found() {
+    let found = tables_wrong(|tables| {
+        tables.bodies.remove(&104);
+        tables.states.remove(&104);
+    });
+    let wrong = [Wrong::Lost, Wrong::AcknowledgementLost, Wrong::DoesNotAddUp];
+    only(found, &wrong);
+    // Nobody has tried to delete it.
+    let found = wrongs(
+        "ending 110 1 1 Delete\n    ended 110 1 1 Delete Yes",
+        "",
+        |_| {},
+    );
+    only(found, &[Wrong::Lost, Wrong::DoesNotAddUp]);
+    let found = tables_wrong(|tables| drop(tables.states.remove(&114)));
+    let wrong = [
+        Wrong::HalfThere,
+        Wrong::AcknowledgementLost,
+        Wrong::DoesNotAddUp,
+    ];
+    only(found, &wrong);
+    let found = tables_wrong(|tables| drop(tables.bodies.remove(&114)));
+    only(found, &[Wrong::HalfThere]);
+}
+
+#[test]
+fn what_is_there_twice_is_found() {
+    let twice =
+        |state| tables_wrong(move |tables| tables.states.get_mut(&104).unwrap().push((state, 1)));
+    only(
+        twice(State::Archived),
+        &[Wrong::ArchivedTwice, Wrong::DoesNotAddUp],
+    );
+    let wrong = [Wrong::InTwoStates, Wrong::LeftOver, Wrong::DoesNotAddUp];
+    only(twice(State::Scheduled), &wrong);
+    let found = ledgers_wrong(
+        "ended 115 1 2 Archive Yes",
+        "ended 115 1 2 Archive Yes\n ended 115 1 2 Archive Yes",
+    );
+    only(found, &[Wrong::AcknowledgedTwice]);
+    let found = tables_wrong(|tables| {
+        let again = Errand::new(ERRANDS, "producer", 14);
+        tables.bodies.insert(120, again);
+        tables.states.insert(120, vec![(State::Live, 0)]);
+    });
+    let wrong = [Wrong::StoredTwice, Wrong::LeftOver, Wrong::DoesNotAddUp];
+    only(found, &wrong);
+    let found = ledgers_wrong(
+        "leased 104 1 1 false producer 4",
+        "leased 104 1 1 false producer 4\n leased 104 2 1 false producer 4",
+    );
+    only(found, &[Wrong::LeasedTwice]);
+}
+
+#[test]
+fn what_was_not_asked_for_is_found() {
+    let found = ledgers_wrong("ending 104 1 1 Archive\n    ended 104 1 1 Archive Yes", "");
+    only(found, &[Wrong::EndedByNobody]);
+    let found = ledgers_wrong("ended 114 1 2 Archive Yes", "ended 114 1 1 Archive Yes");
+    only(found, &[Wrong::EndedByALateDelivery]);
+    let found = wrongs(
+        "ending 104 1 1 Archive\n    ended 104 1 1 Archive Yes",
+        "ending 104 1 1 Dead\n    ended 104 1 1 Dead Yes",
+        |tables| drop(tables.states.insert(104, vec![(State::Dead, 1)])),
+    );
+    only(found, &[Wrong::GivenUp]);
+}
+
+#[test]
+fn what_was_promised_and_not_kept_is_found() {
+    let found = ledgers_wrong("leased 114 1 2 false", "leased 114 1 2 true");
+    only(found, &[Wrong::ReleaseLost]);
+    let live = |tables: &mut Snapshot| drop(tables.states.insert(104, vec![(State::Live, 1)]));
+    let wrong = [Wrong::AcknowledgementLost, Wrong::LeftOver];
+    only(tables_wrong(live), &wrong);
+    let found = tables_wrong(|tables| drop(tables.states.insert(110, vec![(State::Live, 1)])));
+    let wrong = [Wrong::HalfThere, Wrong::AcknowledgementLost];
+    only(found, &wrong);
+}
+
+#[test]
+fn what_was_not_confirmed_is_whole_or_not_there() {
+    // Refused, of unknown fate, never answered.
+    let stored = |tables: &mut Snapshot, n: u64| {
+        let id = 100 + n as i64;
+        tables
+            .bodies
+            .insert(id, Errand::new(ERRANDS, "producer", n));
+        tables.states.insert(id, vec![(State::Live, 0)]);
+    };
+    let found = tables_wrong(|tables| stored(tables, 16));
+    let wrong = [
+        Wrong::RefusedButStored,
+        Wrong::LeftOver,
+        Wrong::DoesNotAddUp,
+    ];
+    only(found, &wrong);
+    for fate in ["not-put 3 Unknown", ""] {
+        let found = wrongs("not-put 3 Refused", fate, |tables| stored(tables, 16));
+        only(found, &[Wrong::LeftOver]);
+    }
+    let found = wrongs("putting 2 false 14 2", "putting 2 false 13 3", |_| {});
+    only(found, &[Wrong::BatchInPart, Wrong::DoesNotAddUp]);
+}
+
+#[test]
+fn a_payload_that_changed_is_found() {
+    let found = tables_wrong(|tables| tables.bodies.get_mut(&104).unwrap().pad.push('y'));
+    only(found, &[Wrong::PayloadChanged]);
+    let found = ledgers_wrong("put 0 104 105", "put 0 105 104");
+    only(found, &[Wrong::PayloadChanged]);
+}
+
+#[test]
+fn an_effect_that_was_not_once_is_found() {
+    for times in [0, 2] {
+        let found = tables_wrong(|tables| {
+            tables.effects.insert(105, times);
+        });
+        only(found, &[Wrong::EffectNotOnce]);
+    }
+    let found = tables_wrong(|tables| {
+        tables.states.insert(105, vec![(State::Live, 1)]);
+    });
+    let wrong = [
+        Wrong::AcknowledgementLost,
+        Wrong::EffectWithoutArchive,
+        Wrong::LeftOver,
+    ];
+    only(found, &wrong);
+}
