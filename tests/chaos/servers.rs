@@ -64,7 +64,7 @@ fn flush_only_for_who_waits(run: &Run) {
     let mut client = run.client();
     for sql in [
         "ALTER SYSTEM SET wal_writer_delay = '10s'",
-        "ALTER SYSTEM SET wal_writer_flush_after = 0",
+        "ALTER SYSTEM SET wal_writer_flush_after = '1GB'",
         "SELECT pg_reload_conf()",
     ] {
         client.execute(sql, &[]).unwrap();
