@@ -40,6 +40,7 @@ mod pg;
 mod places;
 mod plans;
 mod plans_once;
+mod promises;
 mod proxy;
 mod queues;
 mod quickstart;

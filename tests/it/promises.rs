@@ -1,0 +1,53 @@
+//! RELIABILITY.md names tests that there are.
+
+use std::fs;
+use std::path::Path;
+
+/// The text of all source files below a directory.
+fn text_of(dir: &Path, text: &mut String) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text_of(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+/// The words in backquotes that look like a test: several words, joined.
+fn tests_in(table: &str) -> Vec<&str> {
+    let quoted = table.split('`').skip(1).step_by(2);
+    let is_name = |name: &&str| {
+        name.matches('_').count() >= 2 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    quoted.filter(is_name).collect()
+}
+
+/// Those that are no tests of ours.
+fn missing<'a>(named: &[&'a str], text: &str) -> Vec<&'a str> {
+    let is_there = |name: &str| {
+        text.contains(&format!("fn {name}(")) || text.contains(&format!("    {name},\n"))
+    };
+    let gone = named.iter().filter(|name| !is_there(name));
+    gone.copied().collect()
+}
+
+#[test]
+fn every_test_that_is_named_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("RELIABILITY.md")).unwrap();
+    let table = page.lines().filter(|line| line.starts_with('|'));
+    let table = table.collect::<Vec<_>>().join("\n");
+    let named = tests_in(&table);
+    assert!(named.len() > 40, "{named:?}");
+    let mut text = String::new();
+    text_of(&root.join("tests"), &mut text);
+    text_of(&root.join("src"), &mut text);
+    let none: [&str; 0] = [];
+    assert_eq!(missing(&named, &text), none);
+    assert_eq!(
+        missing(&["no_test_of_ours"], "fn another("),
+        ["no_test_of_ours"]
+    );
+}
