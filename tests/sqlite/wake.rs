@@ -203,6 +203,8 @@ fn the_watching_thread_ends_with_the_store() {
     for (file, store) in of_one_process() {
         assert_eq!(watching(), 0, "nobody waits yet");
         let sleepers = [Sleeper::on(&store), Sleeper::on(&store)];
+        // It gives itself its name, a moment after its beginning.
+        wait_until("one thread for all that wait", MINUTE, || watching() > 0);
         assert_eq!(watching(), 1, "one for all that wait");
         for sleeper in sleepers {
             sleeper.pool.shutdown(MINUTE).unwrap();

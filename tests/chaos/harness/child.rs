@@ -1,5 +1,6 @@
 //! One process of a run.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -16,6 +17,8 @@ pub(crate) struct Process {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) queue: String,
+    /// The environment variables that it was given.
+    pub(crate) settings: Vec<(OsString, OsString)>,
     child: Child,
     stdin: Option<ChildStdin>,
     /// Whether it was killed, and so owes nobody a good end.
@@ -43,6 +46,9 @@ impl Process {
         dir: &Path,
     ) -> Self {
         let log = File::create(dir.join(format!("{name}.log"))).unwrap();
+        let settings = command.get_envs();
+        let settings = settings.filter_map(|(name, value)| Some((name.into(), value?.into())));
+        let settings = settings.collect();
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
@@ -53,6 +59,7 @@ impl Process {
             name: name.to_owned(),
             role,
             queue: queue.to_owned(),
+            settings,
             stdin: child.stdin.take(),
             child,
             killed: false,

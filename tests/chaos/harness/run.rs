@@ -146,8 +146,7 @@ impl Run {
             .env("PGQRS_DSN", &self.dsn)
             .env("PGQRS_SCHEMA", &self.schema)
             .envs(SETTINGS);
-        let settings = self.settings.iter();
-        command.envs(settings.map(|(name, value)| (name, value)));
+        command.envs(self.settings.iter().cloned());
         change(&mut command);
         self.ledgers.push(Ledger::new(&name, &path));
         let process = Process::start(command, &name, role, queue, self.dir.path());
@@ -159,12 +158,15 @@ impl Run {
         &mut self.processes[number]
     }
 
-    /// Kills a process and starts another in its place.
+    /// Kills a process and starts another in its place, with the settings that it had.
     pub(crate) fn replace(&mut self, number: usize) {
-        self.processes[number].kill();
-        let role = self.processes[number].role;
-        let queue = self.processes[number].queue.clone();
-        self.start_on(role, &queue);
+        let process = &mut self.processes[number];
+        process.kill();
+        let (role, queue) = (process.role, process.queue.clone());
+        let settings = process.settings.clone();
+        self.start_as(role, &queue, |command| {
+            command.envs(settings);
+        });
     }
 
     /// Stops a process at a moment when it holds messages, and returns those.
