@@ -177,12 +177,21 @@ impl Local {
         let Some(mut child) = postmaster.take() else {
             return Ok(());
         };
-        // Halted first, so that it has no more children than those listed, and
-        // none is shut down in an orderly way on account of another's death.
+        // Halted first, so that it starts no more children, and none is shut down in an orderly
+        // way on account of another's death. A list may miss some, as it is not halted at once: the
+        // dead stay in it, as nobody buries them, so it is asked again until it has no others.
         processes::signal("STOP", &[child.id()])?;
-        let mut pids = processes::children(child.id())?;
-        pids.push(child.id());
-        processes::signal("KILL", &pids)?;
+        let mut killed = Vec::new();
+        loop {
+            let mut living = processes::children(child.id())?;
+            living.retain(|pid| !killed.contains(pid));
+            if living.is_empty() {
+                break;
+            }
+            processes::signal("KILL", &living)?;
+            killed.append(&mut living);
+        }
+        processes::signal("KILL", &[child.id()])?;
         child
             .wait()
             .map_err(|err| format!("cannot wait for the postmaster: {err}"))?;
