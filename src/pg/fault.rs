@@ -119,7 +119,7 @@ pub(super) fn cannot_connect(error: postgres::Error) -> Error {
 
 /// What the server said; or what was found here, with its causes: "error performing TLS
 /// handshake" alone does not help anybody.
-fn said(error: &postgres::Error) -> String {
+pub(super) fn said(error: &postgres::Error) -> String {
     if let Some(db) = error.as_db_error() {
         return db.message().to_owned();
     }

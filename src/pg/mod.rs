@@ -7,6 +7,7 @@ mod fault;
 mod hint;
 mod install;
 mod listen;
+mod manager;
 mod parts;
 mod pool;
 mod row;

@@ -2,48 +2,22 @@
 
 use std::ops::DerefMut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::types::ToSql;
-use postgres::{Client, Config, Row, Socket, Statement as Prepared};
+use postgres::{Client, Config, Row, Socket};
 use r2d2::ManageConnection;
 use r2d2_postgres::PostgresConnectionManager;
 
 use super::fault::{self, Fate};
+use super::manager::{Conn, Manager, Suspicion, Telling};
 use super::sql::{self, Statement};
 use crate::error::Result;
 use crate::span::MAX_SPAN;
 
-/// A connection that was used this recently is taken to be alive. A longer idle one is
-/// asked before it is used, so that after a restart of the server almost every dead
-/// connection is found out before anything is sent on it.
-const FRESH: Duration = Duration::from_millis(500);
-
 /// How often a call is sent again after failing on a dead connection, unexecuted.
 const RETRIES: usize = 3;
-
-/// A connection with what is kept beside it.
-pub(super) struct Conn {
-    client: Client,
-    prepared: Vec<Option<Prepared>>,
-    used: Instant,
-    dead: bool,
-}
-
-impl Conn {
-    /// Returns the prepared statement; the first time, prepares it.
-    fn prepared(&mut self, statement: Statement, text: &str) -> Result<Prepared, postgres::Error> {
-        let slot = &mut self.prepared[statement as usize];
-        if let Some(prepared) = slot {
-            return Ok(prepared.clone());
-        }
-        let types = sql::ALL[statement as usize].types;
-        let prepared = self.client.prepare_typed(text, types)?;
-        Ok(slot.insert(prepared).clone())
-    }
-}
 
 /// Runs statements: on a connection of ours, or in the caller's transaction.
 pub(super) trait Run {
@@ -215,12 +189,11 @@ impl Database {
         let suspicion = Arc::new(Suspicion::none());
         let on_connect = sql::on_connect(texts.prepare, settings.statement_timeout);
         let lone = PostgresConnectionManager::new(config.clone(), tls.clone());
-        let manager = Manager {
-            inner: PostgresConnectionManager::new(config, tls),
-            on_connect,
-            suspicion: Arc::clone(&suspicion),
-        };
-        manager.connect().map_err(fault::cannot_connect)?;
+        let made_by = PostgresConnectionManager::new(config, tls);
+        let manager = Manager::new(made_by, on_connect, Arc::clone(&suspicion));
+        manager
+            .connect()
+            .map_err(|Telling(error)| fault::cannot_connect(error))?;
         let pool = r2d2::Pool::builder()
             .max_size(settings.size)
             .min_idle(Some(0))
@@ -312,82 +285,5 @@ where
     fn are_exhausted(&self) -> bool {
         let state = self.state();
         state.idle_connections == 0 && state.connections == self.max_size()
-    }
-}
-
-/// Makes connections for r2d2.
-pub(super) struct Manager<T> {
-    inner: PostgresConnectionManager<T>,
-    on_connect: String,
-    suspicion: Arc<Suspicion>,
-}
-
-/// When a connection was last found dead: then no idle one is trusted any more.
-struct Suspicion {
-    start: Instant,
-    micros: AtomicU64,
-}
-
-impl Suspicion {
-    fn none() -> Self {
-        Self {
-            start: Instant::now(),
-            micros: AtomicU64::new(0),
-        }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    fn raise(&self) {
-        self.micros.fetch_max(self.now(), Ordering::Relaxed);
-    }
-
-    fn covers(&self, used: Instant) -> bool {
-        let used = used.saturating_duration_since(self.start).as_micros();
-        used <= u128::from(self.micros.load(Ordering::Relaxed))
-    }
-}
-
-impl<T> ManageConnection for Manager<T>
-where
-    T: MakeTlsConnect<Socket> + Clone + 'static + Sync + Send,
-    T::TlsConnect: Send,
-    T::Stream: Send,
-    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
-{
-    type Connection = Conn;
-    type Error = postgres::Error;
-
-    fn connect(&self) -> Result<Conn, postgres::Error> {
-        let mut client = self.inner.connect()?;
-        if !self.on_connect.is_empty() {
-            client.batch_execute(&self.on_connect)?;
-        }
-        Ok(Conn {
-            client,
-            prepared: vec![None; sql::ALL.len()],
-            used: Instant::now(),
-            dead: false,
-        })
-    }
-
-    /// Asks the server only if there is a reason to: r2d2 calls this at every checkout, and
-    /// a round trip is half the cost of a small call.
-    fn is_valid(&self, conn: &mut Conn) -> Result<(), postgres::Error> {
-        if conn.used.elapsed() < FRESH
-            && !self.suspicion.covers(conn.used)
-            && !conn.client.is_closed()
-        {
-            return Ok(());
-        }
-        self.inner.is_valid(&mut conn.client)?;
-        conn.used = Instant::now();
-        Ok(())
-    }
-
-    fn has_broken(&self, conn: &mut Conn) -> bool {
-        conn.dead || self.inner.has_broken(&mut conn.client)
     }
 }

@@ -240,6 +240,23 @@ fn a_server_that_is_away_is_waited_for() {
 }
 
 #[test]
+fn who_gets_no_connection_is_told_why() {
+    let server = private_server();
+    let store = PgStore::builder(server.dsn())
+        .connection_timeout(Duration::from_millis(300))
+        .build()
+        .unwrap();
+    store.install().unwrap();
+    server.stop();
+    // The connection that there was may be found dead first.
+    let error = std::iter::repeat_with(|| store.queues().unwrap_err())
+        .find(|error| error.kind() == ErrorKind::Unavailable)
+        .unwrap();
+    let text = error.to_string();
+    assert!(text.contains("onnection refused"), "the cause: {text}");
+}
+
+#[test]
 fn an_unreachable_server_and_a_refused_login_are_told_at_once() {
     let refused = PgStore::connect("postgresql://127.0.0.1:1/nowhere").unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);

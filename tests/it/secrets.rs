@@ -247,7 +247,7 @@ fn nothing_tells_a_password_or_a_payload() {
     assert_untold("the library", &text, &login.password);
     assert_untold("the library", &text, PAYLOAD);
     for (target, said) in [
-        ("r2d2", "error"),
+        ("r2d2", "not permitted to log in"),
         ("tokio_postgres::query", "with parameters"),
         ("tokio_postgres::prepare", "preparing"),
     ] {
