@@ -63,6 +63,7 @@ fn the_clients_clock_jumps_by_an_hour() {
     set(&file, "+0");
     let schema = Schema::new();
     let mut run = Run::new(server().dsn(), schema.name());
+    run.calm();
     for (role, queue) in [
         (Role::Producer, ERRANDS),
         (Role::Producer, PLAIN),
@@ -74,14 +75,17 @@ fn the_clients_clock_jumps_by_an_hour() {
     }
     for (offset, hours) in [("+1h", 1), ("-1h", -1), ("+1h", 1), ("+0", 0)] {
         run.progress(150);
-        let before = date(&file);
         set(&file, "+0");
         let now = date(&file);
         set(&file, offset);
         let jumped = date(&file) - now;
-        assert!((jumped - hours * 3_600).abs() < 60, "{before} {jumped}");
+        assert!((jumped - hours * 3_600).abs() < 60, "{offset}: {jumped}");
     }
     run.progress(150);
+    // There and back, and there and back again.
+    for by in ["1", "-2", "2", "-1"] {
+        assert!(run.has_complained(&format!("the clock has jumped by {by} hours")));
+    }
     let audit = run.holds();
     assert_eq!(audit.said.lapsed, 0, "{audit}");
     assert_eq!(audit.said.refused + audit.said.unknown, 0, "{audit}");

@@ -1,43 +1,89 @@
 //! A primary that dies, and the standby that takes its place.
 
+use crate::harness::audit::Wrong;
 use crate::harness::child::MINUTE;
 use crate::harness::run::Run;
-use crate::support::{private_server, wait_until};
+use crate::support::{Cluster, wait_until};
+
+/// A primary, and a standby that streams from it.
+struct Pair {
+    primary: Cluster,
+    standby: Cluster,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let primary = Cluster::of_local_programs();
+        let standby = primary.standby();
+        Self { primary, standby }
+    }
+
+    /// Has everybody work on whichever of the two takes writes.
+    fn work(&self) -> Run {
+        let mut run = Run::new(self.primary.dsn(), "public");
+        // The leases are not waited for.
+        run.may_forget_leases();
+        run.set("PGQRS_DSN", of_both(self.primary.dsn(), self.standby.dsn()));
+        run.with_everybody().progress(300);
+        run
+    }
+
+    /// Kills the primary and promotes the standby, and waits until everybody goes on there.
+    fn fail_over(&self, run: &mut Run) {
+        let before = run.figures();
+        self.primary.kill();
+        run.wait("somebody to notice", |now| {
+            now.refused + now.unknown > before.refused + before.unknown
+        });
+        let mut client = self.standby.connect();
+        client.query_one("SELECT pg_promote()", &[]).unwrap();
+        run.move_to(self.standby.dsn());
+        run.progress(300);
+    }
+}
+
+/// Changes a server's settings.
+fn alter(server: &Cluster, setting: &str) {
+    let mut client = server.connect();
+    let sql = format!("ALTER SYSTEM SET {setting}");
+    client.batch_execute(&sql).unwrap();
+    client.batch_execute("SELECT pg_reload_conf()").unwrap();
+}
+
+/// How many standbys there are, of those that the condition picks.
+fn standbys(primary: &Cluster, which: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM pg_stat_replication WHERE {which}");
+    primary.connect().query_one(&sql, &[]).unwrap().get(0)
+}
 
 /// What was confirmed is on the standby as well: its commits were waited for
 /// (`synchronous_standby_names`). The clients find it by a DSN with both.
 #[test]
 fn the_primary_dies_and_its_standby_takes_over() {
-    let primary = private_server();
-    let standby = primary.standby();
-    let mut client = primary.connect();
-    client
-        .batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        .unwrap();
-    client.batch_execute("SELECT pg_reload_conf()").unwrap();
-    let sql = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+    let pair = Pair::new();
+    alter(&pair.primary, "synchronous_standby_names = '*'");
     wait_until("the standby to be waited for", MINUTE, || {
-        client.query_one(sql, &[]).unwrap().get::<_, i64>(0) == 1
+        standbys(&pair.primary, "sync_state = 'sync'") == 1
     });
-    drop(client);
-    let mut run = Run::new(primary.dsn(), "public");
-    // The leases are not waited for.
-    run.may_forget_leases();
-    run.set("PGQRS_DSN", of_both(primary.dsn(), standby.dsn()));
-    run.with_everybody().progress(300);
-    let before = run.figures();
+    let mut run = pair.work();
+    pair.fail_over(&mut run);
+    run.holds();
+}
 
-    primary.kill();
-    run.wait("somebody to notice", |now| {
-        now.refused + now.unknown > before.refused + before.unknown
+/// Without, what it had not received is lost: found.
+#[test]
+fn a_standby_that_has_fallen_behind_takes_over() {
+    let pair = Pair::new();
+    let mut run = pair.work();
+    alter(&pair.standby, "primary_conninfo = ''");
+    wait_until("the standby to hear nothing any more", MINUTE, || {
+        standbys(&pair.primary, "true") == 0
     });
-    let mut client = standby.connect();
-    client.query_one("SELECT pg_promote()", &[]).unwrap();
-    drop(client);
-    run.move_to(standby.dsn());
-    run.progress(300);
-    let audit = run.holds();
-    assert!(audit.said.unknown > 0, "{audit}");
+    run.progress(100);
+    pair.fail_over(&mut run);
+    let audit = run.audit();
+    println!("{audit}");
+    assert!(audit.wrongs().contains(&Wrong::Lost), "{audit}");
 }
 
 /// `postgresql://user@first,second/database`, for whichever takes writes.

@@ -68,6 +68,7 @@ faults! {
     half_a_batch: "enqueue-in-part" is BatchInPart, nothing, nothing;
     a_changed_payload: "payload-changed" is PayloadChanged, nothing, nothing;
     a_lease_that_hides_nothing: "leased-twice" is LeasedTwice, nothing, nothing;
+    a_lease_that_is_over_at_once: "lease-taken" is LeaseTaken, nothing, nothing;
     a_message_given_up_too_early: "given-up" is GivenUp, nothing, nothing;
     a_message_ended_unasked: "ended-unasked" is EndedByNobody, nothing, nothing;
     an_effect_apart_from_its_transaction: "effect-apart" is EffectNotOnce, nothing, kill_workers;

@@ -56,10 +56,13 @@ pub(crate) enum Line {
     Put { put: u64, ids: Vec<i64> },
     /// They are not, or nobody knows.
     NotPut { put: u64, fate: Fate },
-    /// A dequeue returned this, whose payload is number `n` of that producer.
+    /// A dequeue returned this, whose payload is number `n` of that producer. The lease is from
+    /// when to when, in microseconds by the server's clock.
     Leased {
         delivery: Delivery,
         lapsed: bool,
+        from: i64,
+        until: i64,
         producer: String,
         n: u64,
     },
@@ -98,9 +101,14 @@ impl fmt::Display for Line {
             Line::Leased {
                 delivery,
                 lapsed,
+                from,
+                until,
                 producer,
                 n,
-            } => write!(f, "leased {delivery} {lapsed} {producer} {n}"),
+            } => write!(
+                f,
+                "leased {delivery} {lapsed} {from} {until} {producer} {n}"
+            ),
             Line::Ending { delivery, end } => write!(f, "ending {delivery} {end:?}"),
             Line::Ended {
                 delivery,
@@ -156,6 +164,8 @@ impl FromStr for Line {
             "leased" => Line::Leased {
                 delivery: words.delivery()?,
                 lapsed: words.next()?,
+                from: words.next()?,
+                until: words.next()?,
                 producer: words.next()?,
                 n: words.next()?,
             },

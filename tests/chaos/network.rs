@@ -9,7 +9,6 @@ use postgres::Client;
 use crate::harness::audit::Wrong;
 use crate::harness::child::{MINUTE, Role};
 use crate::harness::errand::{ERRANDS, Errand};
-use crate::harness::line::Line;
 use crate::harness::run::Run;
 use crate::harness::wire::Wire;
 use crate::support::{Schema, server, wait_until};
@@ -74,31 +73,24 @@ fn connections_go_dead_for_longer_than_a_lease() {
     run.set("PGQRS_DSN", wire.dsn()).set("CHAOS_WORK", 20);
     let dead = run.start(Role::Worker);
     run.start_on(Role::Producer, ERRANDS);
-    for _ in 0..3 {
+    let mut rounds = 0;
+    while rounds < 3 {
         run.progress(50);
         wait_until("it to hold something", MINUTE, || {
             !run.ledger(dead).held().is_empty()
         });
         wire.freeze();
-        let held = run.ledger(dead).held();
-        let others: Vec<usize> = run.working(Role::Worker);
-        let taken = |line: &Line| match line {
-            Line::Leased { delivery, .. } => held
-                .iter()
-                .any(|held| held.id == delivery.id && held.read_ct < delivery.read_ct),
-            _ => false,
-        };
-        wait_until("others to get what it held", MINUTE, || {
-            let mut others = others.iter().filter(|other| **other != dead);
-            // Or it was just done with all that when its connections went dead.
-            let settled = run.ledger(dead).held().is_empty();
-            settled || others.any(|other| run.ledger(*other).lines.iter().any(taken))
-        });
+        let taken = run.taken_over(dead);
         wire.hang_up();
+        // Else it was just done with all that when its connections went dead.
+        if !taken.is_empty() {
+            run.is_told_late(dead, &taken);
+            rounds += 1;
+        }
     }
     run.progress(50);
     let audit = run.holds();
-    assert!(audit.said.unknown > 0, "{audit}");
+    assert!(audit.late > 0, "{audit}");
 }
 
 /// The client learns of the answer and of the end at the same time. What the driver tells is the

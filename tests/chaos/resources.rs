@@ -3,9 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::harness::child::Role;
+use crate::harness::child::{MINUTE, Role};
 use crate::harness::run::Run;
-use crate::support::{Cluster, Schema, private_server, server};
+use crate::support::{Cluster, Schema, private_server, server, wait_until};
 
 /// For longer than any lease.
 const LONG: Duration = Duration::from_millis(1_500);
@@ -24,6 +24,7 @@ fn the_pool_is_exhausted() {
         run.lock(table, LONG);
     }
     run.progress(100);
+    assert!(run.has_complained("could not get a connection"));
     run.holds();
 }
 
@@ -72,19 +73,29 @@ fn tables_are_altered() {
 fn the_database_is_being_dumped() {
     let server = private_server();
     let mut run = Run::new(server.dsn(), "public");
-    run.with_everybody().progress(1_000);
+    run.calm().with_everybody().progress(1_000);
     let mut dump = server.program("pg_dump");
     dump.args(["--dbname", server.inner_dsn()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut dump = dump.spawn().unwrap();
+    let mut client = run.client();
+    let mut holds_a_snapshot = || {
+        let sql = "SELECT count(*) FROM pg_stat_activity
+                   WHERE application_name = 'pg_dump' AND backend_xmin IS NOT NULL";
+        client.query_one(sql, &[]).unwrap().get::<_, i64>(0) > 0
+    };
+    wait_until("the dump to begin", MINUTE, &mut holds_a_snapshot);
     for _ in 0..5 {
         run.progress(300);
-        assert!(dump.try_wait().unwrap().is_none(), "the dump has ended");
     }
     let audit = run.holds();
-    assert!(dump.try_wait().unwrap().is_none(), "the dump has ended");
+    assert!(
+        holds_a_snapshot(),
+        "the dump has ended: {:?}",
+        dump.try_wait()
+    );
     let _ = dump.kill();
     let _ = dump.wait();
     assert_eq!(audit.said.refused + audit.said.unknown, 0, "{audit}");
@@ -95,7 +106,7 @@ fn the_database_is_being_dumped() {
 fn a_session_is_idle_in_a_transaction() {
     let schema = Schema::new();
     let mut run = Run::new(server().dsn(), schema.name());
-    run.with_everybody().progress(100);
+    run.calm().with_everybody().progress(100);
     let mut idle = run.client();
     idle.batch_execute(
         "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pgqrs_live;
@@ -140,6 +151,7 @@ fn the_disk_is_full() {
     run.set("CHAOS_PAUSE", 50);
     run.start(Role::Producer);
     run.progress(50);
+    assert!(run.has_complained("No space left on device"));
     let audit = run.holds();
     assert!(audit.said.refused >= 20, "{audit}");
 }

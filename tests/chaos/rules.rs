@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::harness::audit::{Audit, Wrong};
-use crate::harness::errand::{ERRANDS, Errand};
+use crate::harness::errand::{ERRANDS, Errand, What};
 use crate::harness::ledger::Ledger;
 use crate::harness::snapshot::{Snapshot, State};
 
@@ -20,11 +20,11 @@ const PRODUCER: &str = "
     not-put 3 Refused";
 
 const WORKER: &str = "
-    leased 104 1 1 false producer 4
-    leased 105 1 1 false producer 5
-    leased 110 1 1 false producer 10
-    leased 114 1 1 false producer 14
-    leased 115 1 1 false producer 15
+    leased 104 1 1 false 10 19 producer 4
+    leased 105 1 1 false 10 19 producer 5
+    leased 110 1 1 false 10 19 producer 10
+    leased 114 1 1 false 10 19 producer 14
+    leased 115 1 1 false 10 19 producer 15
     ending 104 1 1 Archive
     ended 104 1 1 Archive Yes
     ending 105 1 1 Archive
@@ -35,10 +35,10 @@ const WORKER: &str = "
     ended 114 1 1 Release Yes
     ending 115 1 1 Release
     ended 115 1 1 Release Unknown
-    leased 114 1 2 false producer 14
+    leased 114 1 2 false 20 29 producer 14
     ending 114 1 2 Archive
     ended 114 1 2 Archive Yes
-    leased 115 1 2 false producer 15
+    leased 115 1 2 false 20 29 producer 15
     ending 115 1 2 Archive
     ended 115 1 2 Archive Yes";
 
@@ -137,18 +137,60 @@ fn what_is_there_twice_is_found() {
     let wrong = [Wrong::StoredTwice, Wrong::LeftOver, Wrong::DoesNotAddUp];
     only(found, &wrong);
     let found = ledgers_wrong(
-        "leased 104 1 1 false producer 4",
-        "leased 104 1 1 false producer 4\n leased 104 2 1 false producer 4",
+        "leased 104 1 1 false 10 19 producer 4",
+        "leased 104 1 1 false 10 19 producer 4\n leased 104 2 1 false 10 19 producer 4",
     );
     only(found, &[Wrong::LeasedTwice]);
 }
 
 #[test]
+fn a_lease_that_was_not_over_is_found() {
+    // Of unknown fate: it may have been released.
+    let released = "ending 115 1 1 Release\n    ended 115 1 1 Release Unknown";
+    only(ledgers_wrong(released, ""), &[Wrong::LeaseTaken]);
+    for answer in ["No", "Refused"] {
+        let (was, is) = ("ended 115 1 1 Release Unknown", "ended 115 1 1 Release");
+        let found = ledgers_wrong(was, &format!("{is} {answer}"));
+        only(found, &[Wrong::LeaseTaken]);
+    }
+    let second = "leased 115 1 2 false 20 29 producer 15";
+    let over = "leased 115 1 2 true 20 29 producer 15";
+    only(ledgers_wrong(second, over), &[]);
+    let early = "leased 115 1 2 true 18 29 producer 15";
+    only(ledgers_wrong(second, early), &[Wrong::LeaseTaken]);
+    let nobodys = "leased 104 1 1 false 10 19 producer 4";
+    only(ledgers_wrong(nobodys, ""), &[Wrong::NeverLeased]);
+}
+
+/// What was told no, or refused, has done nothing.
+#[test]
 fn what_was_not_asked_for_is_found() {
+    for answer in ["No", "Refused"] {
+        let archived = ledgers_wrong(
+            "ended 104 1 1 Archive Yes",
+            &format!("ended 104 1 1 Archive {answer}"),
+        );
+        only(archived, &[Wrong::EndedByNobody]);
+        let deleted = ledgers_wrong(
+            "ended 110 1 1 Delete Yes",
+            &format!("ended 110 1 1 Delete {answer}"),
+        );
+        only(deleted, &[Wrong::Lost, Wrong::DoesNotAddUp]);
+    }
+    let open = ledgers_wrong("ended 104 1 1 Archive Yes", "");
+    only(open, &[]);
+    let late = tables_wrong(|tables| drop(tables.states.insert(115, vec![(State::Archived, 77)])));
+    only(late, &[Wrong::EndedByALateDelivery]);
     let found = ledgers_wrong("ending 104 1 1 Archive\n    ended 104 1 1 Archive Yes", "");
     only(found, &[Wrong::EndedByNobody]);
+    // By the one that had given it back.
     let found = ledgers_wrong("ended 114 1 2 Archive Yes", "ended 114 1 1 Archive Yes");
-    only(found, &[Wrong::EndedByALateDelivery]);
+    let wrong = [
+        Wrong::EndedByALateDelivery,
+        Wrong::AcknowledgedTwice,
+        Wrong::CameBack,
+    ];
+    only(found, &wrong);
     let found = wrongs(
         "ending 104 1 1 Archive\n    ended 104 1 1 Archive Yes",
         "ending 104 1 1 Dead\n    ended 104 1 1 Dead Yes",
@@ -161,6 +203,9 @@ fn what_was_not_asked_for_is_found() {
 fn what_was_promised_and_not_kept_is_found() {
     let found = ledgers_wrong("leased 114 1 2 false", "leased 114 1 2 true");
     only(found, &[Wrong::ReleaseLost]);
+    let again = "leased 114 1 2 false 20 29 producer 14";
+    let third = format!("{again}\n leased 114 1 3 true 30 39 producer 14");
+    only(ledgers_wrong(again, &third), &[Wrong::CameBack]);
     let live = |tables: &mut Snapshot| drop(tables.states.insert(104, vec![(State::Live, 1)]));
     let wrong = [Wrong::AcknowledgementLost, Wrong::LeftOver];
     only(tables_wrong(live), &wrong);
@@ -200,6 +245,12 @@ fn a_payload_that_changed_is_found() {
     only(found, &[Wrong::PayloadChanged]);
     let found = ledgers_wrong("put 0 104 105", "put 0 105 104");
     only(found, &[Wrong::PayloadChanged]);
+    let found = tables_wrong(|tables| tables.bodies.get_mut(&104).unwrap().what = What::Dead);
+    only(found, &[Wrong::PayloadChanged]);
+    for answer in ["put 0 104", "put 0 104 104"] {
+        let found = ledgers_wrong("put 0 104 105", answer);
+        assert!(found.contains(&Wrong::AnsweredInPart), "{found:?}");
+    }
 }
 
 #[test]
@@ -210,6 +261,10 @@ fn an_effect_that_was_not_once_is_found() {
         });
         only(found, &[Wrong::EffectNotOnce]);
     }
+    let found = tables_wrong(|tables| {
+        tables.effects.insert(999, 1);
+    });
+    only(found, &[Wrong::EffectWithoutArchive]);
     let found = tables_wrong(|tables| {
         tables.states.insert(105, vec![(State::Live, 1)]);
     });

@@ -1,9 +1,9 @@
 //! Workers that die, and workers that stand still.
 
-use crate::harness::child::{MINUTE, Role};
-use crate::harness::line::{Delivery, Line};
+use crate::harness::child::Role;
+use crate::harness::errand::{ERRANDS, PLAIN};
 use crate::harness::run::Run;
-use crate::support::{Schema, server, wait_until};
+use crate::support::{Schema, server};
 
 fn run(schema: &Schema) -> Run {
     Run::new(server().dsn(), schema.name())
@@ -13,7 +13,7 @@ fn run(schema: &Schema) -> Run {
 fn nothing_happens_and_the_audit_holds() {
     let schema = Schema::new();
     let mut run = run(&schema);
-    run.with_everybody().progress(500);
+    run.calm().with_everybody().progress(500);
     let audit = run.holds();
     // It saw all there is to see.
     assert!(audit.archived > 0 && audit.dead > 0 && audit.deleted > 0 && audit.effects > 0);
@@ -75,38 +75,43 @@ fn a_worker_stands_still_for_longer_than_its_lease() {
     for role in [Role::Worker, Role::Consumer, Role::Worker] {
         let still = run.working(role)[0];
         let other = run.start(role);
-        let held = run.stop_with_something(still);
-        let taken = |line: &Line| match line {
-            Line::Leased { delivery, .. } => held.iter().any(|h| is_later(delivery, h)),
-            _ => false,
-        };
-        wait_until("another to get what the still one held", MINUTE, || {
-            let others = run.working(role);
-            let mut others = others.into_iter().filter(|other| *other != still);
-            others.any(|other| run.ledger(other).lines.iter().any(taken))
-        });
-        let before = run.ledger(still).figures.late;
+        run.stop_with_something(still);
+        let taken = run.taken_over(still);
         run.process(still).signal("CONT");
-        wait_until("the late one to be told so", MINUTE, || {
-            run.ledger(still).figures.late > before
-        });
+        run.is_told_late(still, &taken);
         run.process(other).kill();
     }
     let audit = run.holds();
-    assert!(audit.said.late > 0, "{audit}");
+    assert!(audit.late > 0, "{audit}");
 }
 
-fn is_later(delivery: &Delivery, than: &Delivery) -> bool {
-    delivery.id == than.id && delivery.read_ct > than.read_ct
-}
-
-/// Each lease is over before its handler is.
+/// A pool renews its leases: nothing is delivered a second time.
 #[test]
 fn the_lock_time_is_shorter_than_the_handlers() {
     let schema = Schema::new();
     let mut run = run(&schema);
+    run.set("PGQRS_LOCK_TIME", "2s").set("CHAOS_WORK", 3_000);
+    run.start(Role::Worker);
+    run.start(Role::Worker);
+    run.set("CHAOS_PAUSE", 500);
+    run.start_on(Role::Producer, ERRANDS);
+    run.progress(10);
+    let figures = run.figures();
+    assert_eq!(figures.lapsed, 0, "{figures:?}");
+    run.holds();
+}
+
+/// A bare consumer does not: each of its leases is over before its work is.
+#[test]
+fn the_lock_time_is_shorter_than_the_work_of_a_bare_consumer() {
+    let schema = Schema::new();
+    let mut run = run(&schema);
     run.set("PGQRS_LOCK_TIME", "60ms").set("CHAOS_WORK", 150);
     run.set("CHAOS_PAUSE", 60);
-    run.with_everybody().progress(100);
-    run.holds();
+    run.start_on(Role::Producer, PLAIN);
+    run.start(Role::Consumer);
+    run.start(Role::Consumer);
+    run.progress(100);
+    let audit = run.holds();
+    assert!(audit.said.lapsed > 0, "{audit}");
 }

@@ -137,15 +137,27 @@ impl Cluster {
         }
     }
 
-    /// A new cluster of the machine's own programs that has a small disk besides.
+    /// A new cluster of the machine's own programs, whatever containers there are: for what takes
+    /// the server's files.
+    #[track_caller]
+    pub fn of_local_programs() -> Self {
+        Self::local(Local::new)
+    }
+
+    /// The same, with a small disk besides.
     #[track_caller]
     pub fn with_small_disk(megabytes: u32) -> Self {
+        Self::local(|binaries| Local::with_small_disk(binaries, megabytes))
+    }
+
+    #[track_caller]
+    fn local(make: impl FnOnce(Binaries) -> Result<Local, String>) -> Self {
         if setting("PGQRS_TEST_IMAGE").is_some() {
             panic!("{NOT_IN_A_CONTAINER}");
         }
         let binaries = succeeded(Binaries::find());
         let origin = format!("local binaries in {}", binaries.dir().display());
-        let local = succeeded(Local::with_small_disk(binaries, megabytes));
+        let local = succeeded(make(binaries));
         let cluster = Self {
             dsn: local.dsn(),
             origin,

@@ -59,6 +59,8 @@ faults! {
     PayloadChanged = "payload-changed",
     /// A dequeue hides nothing.
     LeasedTwice = "leased-twice",
+    /// A lease is over at once.
+    LeaseTaken = "lease-taken",
     /// A message is given up at its first failure.
     GivenUp = "given-up",
     /// A message is gone from its state, and nobody has asked for it.
@@ -304,6 +306,10 @@ impl Store for Broken {
         match self.fault {
             Some(Fault::LeasedTwice) => drop(self.query(
                 "UPDATE pgqrs_live SET vt = now(), read_ct = read_ct - 1 WHERE id = ANY ($1)",
+                &[&ids],
+            )),
+            Some(Fault::LeaseTaken) => drop(self.query(
+                "UPDATE pgqrs_live SET vt = now() WHERE id = ANY ($1)",
                 &[&ids],
             )),
             Some(Fault::EndedUnasked) => drop(self.query(

@@ -35,6 +35,13 @@ fn main() {
     let [role, name, ledger, queue] = &args[..] else {
         panic!("usage: chaos_client ROLE NAME LEDGER QUEUE");
     };
+    if let Some(seed) = variable::<u64>("CHAOS_SEED") {
+        // Each process another, and each time the same.
+        fastrand::seed(
+            name.bytes()
+                .fold(seed, |seed, byte| seed.wrapping_mul(31) ^ u64::from(byte)),
+        );
+    }
     let stop = StopHandle::new();
     let stopped = stop.clone();
     std::thread::spawn(move || {

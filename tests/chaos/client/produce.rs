@@ -1,6 +1,6 @@
 //! A producer: batches of one to ten errands without a pause worth speaking of.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use pgqrs::{Error, Message, Producer, Result, StopHandle};
 
@@ -29,7 +29,9 @@ pub(crate) fn run(store: &Tested, book: &Book, name: &str, queue: &str, stop: &S
         return;
     };
     let mut first = 0;
+    let mut clock = (SystemTime::now(), Instant::now());
     for put in 0.. {
+        clock = watch(clock);
         let count = fastrand::u64(1..=10);
         let batch = Batch {
             put,
@@ -46,6 +48,21 @@ pub(crate) fn run(store: &Tested, book: &Book, name: &str, queue: &str, stop: &S
             return;
         }
     }
+}
+
+/// Says if the time of day has jumped since then.
+fn watch((then, since): (SystemTime, Instant)) -> (SystemTime, Instant) {
+    const HOUR: f64 = 3_600.0;
+    let (time, now) = (SystemTime::now(), Instant::now());
+    let passed = match time.duration_since(then) {
+        Ok(forward) => forward.as_secs_f64(),
+        Err(back) => -back.duration().as_secs_f64(),
+    };
+    let hours = ((passed - (now - since).as_secs_f64()) / HOUR).round();
+    if hours != 0.0 {
+        eprintln!("the clock has jumped by {hours} hours");
+    }
+    (time, now)
 }
 
 /// Enqueues a batch. What was certainly not done is tried again; what nobody knows only if it has

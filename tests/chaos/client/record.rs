@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pgqrs::{
     Bell, Counts, Dequeue, Error, ErrorKind, IfNotEmpty, Message, NewMessage, Outcome, Queue,
-    Receipt, Result, Settings, Settlement, State, Store, Transactional, Wakeups,
+    Receipt, Result, Settings, Settlement, State, Store, Transactional, Wakeups, span_micros,
 };
 
 use crate::book::Book;
@@ -26,12 +26,16 @@ impl<S> Recorded<S> {
         &self.inner
     }
 
-    fn leased(&self, messages: &[Message]) {
+    fn leased(&self, messages: &[Message], lock_time: Duration) {
         self.book.write(messages.iter().map(|message| {
             let errand: Errand = message.json().unwrap();
+            let until = message.vt.unix_timestamp_nanos() / 1_000;
+            let until = i64::try_from(until).unwrap();
             Line::Leased {
                 delivery: delivery(&Receipt::from(message)),
                 lapsed: message.lapsed,
+                from: until - span_micros(lock_time),
+                until,
                 producer: errand.producer,
                 n: errand.n,
             }
@@ -134,7 +138,7 @@ impl<S: Store> Store for Recorded<S> {
     }
     fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>> {
         let messages = self.inner.dequeue(dequeue)?;
-        self.leased(&messages);
+        self.leased(&messages, dequeue.lock_time);
         Ok(messages)
     }
     fn extend_visibility(
@@ -165,7 +169,7 @@ impl<S: Store> Store for Recorded<S> {
         self.ending(&settlements);
         match self.inner.archive_and_dequeue(receipts, dequeue) {
             Ok((answers, messages)) => {
-                self.leased(&messages);
+                self.leased(&messages, dequeue.lock_time);
                 let answers = Ok(answers);
                 self.ended(&settlements, &answers);
                 Ok((answers?, messages))

@@ -118,10 +118,19 @@ impl Process {
         }
     }
 
+    /// Whether it has said this.
+    pub(crate) fn has_said(&self, dir: &Path, what: &str) -> bool {
+        self.log(dir).contains(what)
+    }
+
+    fn log(&self, dir: &Path) -> String {
+        let log = dir.join(format!("{}.log", self.name));
+        fs::read_to_string(log).unwrap_or_default()
+    }
+
     /// The last that it said.
     fn said(&self, dir: &Path) -> String {
-        let log = dir.join(format!("{}.log", self.name));
-        let said = fs::read_to_string(log).unwrap_or_default();
+        let said = self.log(dir);
         let lines: Vec<&str> = said.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }

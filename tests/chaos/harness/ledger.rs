@@ -73,6 +73,27 @@ impl Ledger {
         }
         held
     }
+    /// Whether this delivery was told that it owns nothing any more.
+    pub(crate) fn was_told_late(&self, of: &Delivery) -> bool {
+        self.lines.iter().any(|line| match line {
+            Line::Lost { delivery } => delivery == of,
+            Line::Ended { delivery, fate, .. } => delivery == of && *fate == Fate::No,
+            _ => false,
+        })
+    }
+
+    /// Those of these deliveries whose messages were delivered again, to this process.
+    pub(crate) fn took(&self, held: &[Delivery]) -> Vec<Delivery> {
+        let is_taken = |held: &&Delivery| {
+            self.lines.iter().any(|line| match line {
+                Line::Leased { delivery, .. } => {
+                    delivery.id == held.id && delivery.read_ct > held.read_ct
+                }
+                _ => false,
+            })
+        };
+        held.iter().filter(is_taken).copied().collect()
+    }
 }
 
 /// How much there is of what, in one ledger or in all.
@@ -85,8 +106,6 @@ pub(crate) struct Figures {
     pub(crate) deliveries: usize,
     /// Deliveries after a lease that ran out.
     pub(crate) lapsed: usize,
-    /// Late deliveries that were told so.
-    pub(crate) late: usize,
     /// Calls whose fate nobody knows.
     pub(crate) unknown: usize,
     /// Calls that failed, certainly without an effect.
@@ -101,14 +120,13 @@ impl Figures {
                 self.deliveries += 1;
                 self.lapsed += usize::from(*lapsed);
             }
-            Line::Lost { .. } => self.late += 1,
             Line::NotPut { fate, .. } => self.failed(*fate),
             Line::Ended { end, fate, .. } => match fate {
                 Fate::Yes => self.done += usize::from(*end != End::Release),
-                Fate::No => self.late += 1,
+                Fate::No => {}
                 Fate::Refused | Fate::Unknown => self.failed(*fate),
             },
-            Line::Putting { .. } | Line::Ending { .. } => {}
+            Line::Putting { .. } | Line::Ending { .. } | Line::Lost { .. } => {}
         }
     }
 
@@ -124,7 +142,6 @@ impl Figures {
         self.done += other.done;
         self.deliveries += other.deliveries;
         self.lapsed += other.lapsed;
-        self.late += other.late;
         self.unknown += other.unknown;
         self.refused += other.refused;
     }

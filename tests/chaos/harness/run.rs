@@ -42,6 +42,7 @@ pub(crate) struct Run {
     processes: Vec<Process>,
     ledgers: Vec<Ledger>,
     leases_forgotten: bool,
+    calm: bool,
     drain: Duration,
 }
 
@@ -56,6 +57,7 @@ impl Run {
             processes: Vec::new(),
             ledgers: Vec::new(),
             leases_forgotten: false,
+            calm: false,
             drain: DRAIN,
         };
         run.install();
@@ -92,6 +94,14 @@ impl Run {
     /// Says that the server may forget leases: it is going to crash.
     pub(crate) fn may_forget_leases(&mut self) {
         self.leases_forgotten = true;
+    }
+
+    /// Leaves everybody so much time that nothing runs out on a slow machine: where nobody is killed
+    /// and nothing is to lapse.
+    pub(crate) fn calm(&mut self) -> &mut Self {
+        self.calm = true;
+        self.set("PGQRS_LOCK_TIME", "60s")
+            .set("PGQRS_CONNECTION_TIMEOUT", "60s")
     }
 
     /// Says how long to wait for what may never be done.
@@ -183,6 +193,44 @@ impl Run {
         held
     }
 
+    /// Has the server end all sessions but the one that asks, and returns how many.
+    pub(crate) fn terminate_sessions(&self) -> i64 {
+        let sql = "
+            SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+            WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+        self.client().query_one(sql, &[]).unwrap().get(0)
+    }
+
+    /// Whether one of the processes has complained of this.
+    pub(crate) fn has_complained(&self, of: &str) -> bool {
+        let mut processes = self.processes.iter();
+        processes.any(|process| process.has_said(self.dir.path(), of))
+    }
+
+    /// Waits until others than `from` were given some of what it held, and returns that; or until it
+    /// held nothing any more, if it may have been done with it.
+    #[track_caller]
+    pub(crate) fn taken_over(&mut self, from: usize) -> Vec<Delivery> {
+        let held = self.ledger(from).held();
+        let others: Vec<usize> = (0..self.processes.len()).filter(|n| *n != from).collect();
+        let mut taken = Vec::new();
+        wait_until("others to get what was held", MINUTE, || {
+            let all = others.iter().map(|other| self.ledger(*other).took(&held));
+            taken = all.collect::<Vec<_>>().concat();
+            !taken.is_empty() || self.ledger(from).held().is_empty()
+        });
+        taken
+    }
+
+    /// Waits until a process was told that it owns one of these no more.
+    #[track_caller]
+    pub(crate) fn is_told_late(&mut self, number: usize, deliveries: &[Delivery]) {
+        wait_until("the late one to be told so", MINUTE, || {
+            let ledger = self.ledger(number);
+            deliveries.iter().any(|of| ledger.was_told_late(of))
+        });
+    }
+
     /// Locks a table for so long: what an `ALTER TABLE` does that has much to do.
     pub(crate) fn lock(&self, table: &str, span: Duration) {
         let sql = format!(
@@ -248,7 +296,10 @@ impl Run {
     #[track_caller]
     pub(crate) fn audit(mut self) -> Audit {
         self.end(Role::Producer);
-        self.set("CHAOS_WORK", 0).set("PGQRS_LOCK_TIME", "1s");
+        self.set("CHAOS_WORK", 0);
+        if !self.calm {
+            self.set("PGQRS_LOCK_TIME", "1s");
+        }
         self.start(Role::Worker);
         self.start(Role::Consumer);
         self.drain();
