@@ -114,6 +114,7 @@ impl Vars {
         self.span("POLL_INTERVAL", settings.poll_interval, 250);
         let limit = settings.payload_limit as u128;
         self.number("PAYLOAD_LIMIT", limit, 1 << 20, usize::MAX as u128);
+        self.span("KEY_RETENTION", settings.key_retention, 86_400_000);
     }
 
     fn number(&self, name: &str, value: u128, default: u128, most: u128) {

@@ -15,8 +15,9 @@ impl<S: Store> Producer<S> {
     ///
     /// Keys are the queue's own, and remembered for
     /// [`key_retention`](crate::Settings::key_retention), a day by default, whatever becomes of
-    /// the message meanwhile: [`NewMessage::with_key`] tells all of it. The answer to a repeat is
-    /// that to the first call. [`PgStore`](crate::PgStore) repeats such a call by itself where the
+    /// the message meanwhile: [`NewMessage::with_key`] tells all of it. A repeat is answered with
+    /// the id and the time of the first call; the payload in it is the repeat's own, which is not
+    /// stored. [`PgStore`](crate::PgStore) repeats such a call by itself where the
     /// connection dies under it.
     ///
     /// # Errors
@@ -54,8 +55,8 @@ impl<S: Store> Producer<S> {
 
     /// Stores one message that becomes visible after a delay, unless its key is one of a message
     /// that was stored before; see [`enqueue_once`](Self::enqueue_once) and
-    /// [`enqueue_delayed`](Self::enqueue_delayed). A repeat does not put it off: it is due a delay
-    /// after the first call.
+    /// [`enqueue_delayed`](Self::enqueue_delayed). A repeat does not put it off; let it have the
+    /// delay of the first call, from whose time on `vt` is counted in the answer.
     ///
     /// # Errors
     ///

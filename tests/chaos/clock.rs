@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::harness::child::Role;
 use crate::harness::errand::{ERRANDS, PLAIN};
@@ -75,14 +76,12 @@ fn the_clients_clock_jumps_by_an_hour() {
     }
     for (offset, hours) in [("+1h", 1), ("-1h", -1), ("+1h", 1), ("+0", 0)] {
         run.progress(150);
-        set(&file, "+0");
-        let now = date(&file);
         set(&file, offset);
-        let jumped = date(&file) - now;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let jumped = date(&file) - i64::try_from(now.as_secs()).unwrap();
         assert!((jumped - hours * 3_600).abs() < 60, "{offset}: {jumped}");
     }
     run.progress(150);
-    // There and back, and there and back again.
     for by in ["1", "-2", "2", "-1"] {
         assert!(run.has_complained(&format!("the clock has jumped by {by} hours")));
     }

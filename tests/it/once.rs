@@ -20,26 +20,41 @@ fn keyed(numbers: std::ops::Range<usize>) -> impl Iterator<Item = (String, usize
     numbers.map(|number| (format!("key {number}"), number))
 }
 
-/// Whether a commit waits for a replica that there is not.
-fn commits_wait(client: &mut Client, wait: bool) {
-    let replicas = if wait { "nobody" } else { "" };
-    let sql = format!("ALTER SYSTEM SET synchronous_standby_names = '{replicas}'");
+/// Has commits wait for a replica, or no more.
+fn set_replica(client: &mut Client, name: &str) {
+    let sql = format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'");
     client.batch_execute(&sql).unwrap();
     client.batch_execute("SELECT pg_reload_conf()").unwrap();
+}
+
+/// Ends the sessions whose commit waits for a replica, and returns whether there were some.
+fn cut_off(client: &mut Client) -> bool {
+    let sql = "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
+               WHERE wait_event = 'SyncRep'";
+    client.query_one(sql, &[]).unwrap().get(0)
+}
+
+/// Has commits wait for a replica that there is not. It takes the server a moment: until one does.
+fn have_commits_wait(server: &Cluster, client: &mut Client) {
+    set_replica(client, "nobody");
+    let mut probe = server.connect();
+    thread::scope(|scope| {
+        let commit = "SELECT pg_logical_emit_message(true, 'probe', '')";
+        scope.spawn(move || while probe.batch_execute(commit).is_ok() {});
+        wait_until("a commit to wait", DEADLINE, || cut_off(client));
+    });
 }
 
 /// Makes a call that is committed, and whose answer is lost.
 fn losing_the_answer<T: Send>(server: &Cluster, call: impl FnOnce() -> T + Send) -> T {
     let mut client = server.connect();
-    commits_wait(&mut client, true);
+    have_commits_wait(server, &mut client);
     thread::scope(|scope| {
         let lost = scope.spawn(call);
         wait_until("a commit that waits to be cut off", DEADLINE, || {
-            let sql = "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity
-                       WHERE wait_event = 'SyncRep'";
-            client.query_one(sql, &[]).unwrap().get(0)
+            cut_off(&mut client)
         });
-        commits_wait(&mut client, false);
+        set_replica(&mut client, "");
         lost.join().unwrap()
     })
 }
@@ -77,6 +92,21 @@ fn a_lost_answer_is_asked_for_again_if_all_have_keys() {
     });
     assert_eq!(mixed.unwrap_err().kind(), ErrorKind::FateUnknown);
     assert_eq!(store.counts("tasks").unwrap().ready, 10_006);
+}
+
+/// Not even a lock on the table of keys is taken.
+#[test]
+fn who_uses_no_keys_pays_nothing_for_them() {
+    let pg = Pg::with_tasks();
+    let producer = Producer::new(&pg.store, "tasks").unwrap();
+    let mut other = pg.client();
+    let mut tx = other.transaction().unwrap();
+    tx.batch_execute("LOCK TABLE pgqrs_keys IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    producer.enqueue(&1).unwrap();
+    producer.batch_enqueue([2, 3]).unwrap();
+    producer.enqueue_delayed(&4, DAY).unwrap();
+    tx.rollback().unwrap();
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use pgqrs::postgres::types::Type;
 use pgqrs::postgres::{Client, NoTls};
-use pgqrs::{Consumer, Context, Failure, Handled, Message, RetryPolicy, StopHandle, WorkerPool};
+use pgqrs::{
+    Consumer, Context, Error, Events, Failure, Handled, Message, RetryPolicy, StopHandle,
+    WorkerPool,
+};
 
 use crate::book::Book;
 use crate::broken::Fault;
@@ -23,6 +26,15 @@ const ATTEMPTS: u32 = 1_000_000;
 
 /// What an end of standard input gives to those at work.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// For whoever looks into a run that went wrong.
+struct Complain;
+
+impl Events for Complain {
+    fn reconnecting(&self, doing: &str, error: &Error, _: Duration) {
+        complain(doing, error);
+    }
+}
 
 struct Worker {
     consumer: Consumer<Tested>,
@@ -57,6 +69,7 @@ pub(crate) fn run(store: &Tested, book: &Book, name: &str, queue: &str, stop: &S
             .name(name)
             .threads(variable("CHAOS_THREADS").unwrap_or(THREADS))
             .prefetch(PREFETCH)
+            .events(Complain)
             .retry(RetryPolicy::fixed(Duration::from_millis(10)).attempts(ATTEMPTS))
             .handle(move |message: Message, context: &Context| worker.handle(&message, context))
             .start()
