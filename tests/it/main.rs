@@ -47,6 +47,7 @@ mod quickstart;
 mod quiet;
 mod reconnect;
 mod refuser;
+mod rights;
 mod roles;
 mod schema;
 mod secrets;
