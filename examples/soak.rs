@@ -180,9 +180,8 @@ fn disturb(
         D::AnswerCut => wire.cut_an_answer(),
         D::RequestCut => wire.cut_a_request(),
         D::ConnectionsDead => {
-            wire.freeze();
+            let _dead = wire.freeze();
             run.progress(100);
-            wire.hang_up();
         }
         D::TableLocked => {
             let tables = [

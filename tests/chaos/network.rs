@@ -2,13 +2,14 @@
 //! anybody being told.
 
 use std::thread;
+use std::time::Duration;
 
-use pgqrs::{ErrorKind, PgStore, Producer};
+use pgqrs::{Consumer, ErrorKind, Outcome, PgStore, Producer, Settlement, Store};
 use postgres::Client;
 
 use crate::harness::audit::Wrong;
 use crate::harness::child::{MINUTE, Role};
-use crate::harness::errand::{ERRANDS, Errand};
+use crate::harness::errand::{ERRANDS, Errand, PLAIN};
 use crate::harness::run::Run;
 use crate::harness::wire::Wire;
 use crate::support::{Schema, server, wait_until};
@@ -79,9 +80,9 @@ fn connections_go_dead_for_longer_than_a_lease() {
         wait_until("it to hold something", MINUTE, || {
             !run.ledger(dead).held().is_empty()
         });
-        wire.freeze();
+        let frozen = wire.freeze();
         let taken = run.taken_over(dead);
-        wire.hang_up();
+        drop(frozen);
         // Else it was just done with all that when its connections went dead.
         if !taken.is_empty() {
             run.is_told_late(dead, &taken);
@@ -123,7 +124,7 @@ fn an_answer_arrives_together_with_the_end_of_its_session() {
             pid = row.map_or(0, |row| row.get(0));
             pid != 0
         });
-        wire.freeze();
+        let frozen = wire.freeze();
         tx.commit().unwrap();
         wait_until("the message to be stored", MINUTE, || {
             value(&mut client, STORED) == 1
@@ -134,11 +135,67 @@ fn an_answer_arrives_together_with_the_end_of_its_session() {
         wait_until("the session to end", MINUTE, || {
             value(&mut client, &gone) == 0
         });
-        wire.thaw();
+        frozen.thaw();
         enqueue.join().unwrap()
     });
     if let Err(error) = answer {
         assert_eq!(error.kind(), ErrorKind::FateUnknown, "{error}");
     }
     assert_eq!(value(&mut client, STORED), 1);
+}
+
+/// Between two statements of one call the client hears nothing any more, while its transaction holds
+/// the lock of a message whose lease is over. The server ends it.
+#[test]
+fn a_call_stands_still_in_its_transaction() {
+    let schema = Schema::new();
+    let wire = Wire::start(server().dsn());
+    let run = Run::new(server().dsn(), schema.name());
+    let store = |dsn: &str| {
+        let builder = PgStore::builder(dsn).schema(schema.name());
+        builder.lock_time(Duration::from_millis(1)).build().unwrap()
+    };
+    let (still, other) = (store(&wire.dsn()), store(server().dsn()));
+    let producer = Producer::new(&other, PLAIN).unwrap();
+    producer.batch_enqueue(["a", "b"]).unwrap();
+    let consumer = Consumer::new(&still, PLAIN).unwrap();
+    let held = consumer.dequeue().unwrap();
+    let settlements = [Outcome::Archive, Outcome::DeadLetter("why".to_owned())];
+    let settlements: Vec<Settlement> = held
+        .iter()
+        .zip(settlements)
+        .map(|(message, outcome)| Settlement {
+            receipt: message.into(),
+            outcome,
+        })
+        .collect();
+    let mut client = run.client();
+    let mut counts = |sql: &str| -> i64 { client.query_one(sql, &[]).unwrap().get(0) };
+    let mut blocker = run.client();
+    let mut tx = blocker.transaction().unwrap();
+    tx.batch_execute("LOCK TABLE pgqrs_done, pgqrs_dead")
+        .unwrap();
+    let answers = thread::scope(|scope| {
+        let call = scope.spawn(|| still.settle(consumer.queue().id, &settlements));
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted
+                     AND relation IN ('pgqrs_done'::regclass, 'pgqrs_dead'::regclass)";
+        wait_until("its first statement to wait", MINUTE, || counts(waits) == 1);
+        let frozen = wire.freeze();
+        tx.commit().unwrap();
+        let others = Consumer::new(&other, PLAIN).unwrap();
+        let mut taken = Vec::new();
+        wait_until("another to get both messages", MINUTE, || {
+            taken.extend(others.dequeue_many(2).unwrap().into_iter().map(|m| m.id));
+            held.iter().all(|message| taken.contains(&message.id))
+        });
+        frozen.thaw();
+        call.join().unwrap()
+    });
+    // The call was made again, too late; or its fate is unknown.
+    match answers {
+        Ok(answers) => assert_eq!(answers, [false, false]),
+        Err(error) => assert!(error.is_transient(), "{error}"),
+    }
+    let counts = other.counts(PLAIN).unwrap();
+    assert_eq!((counts.archived, counts.dead), (0, 0));
 }

@@ -93,26 +93,36 @@ impl Wire {
     }
 
     /// Has all connections go dead, also those to come: nobody hears anything, and nobody is told.
-    pub(crate) fn freeze(&self) {
+    /// They are hung up when the answer is dropped; new ones are fine then.
+    #[must_use]
+    pub(crate) fn freeze(&self) -> Frozen<'_> {
         self.lock().frozen = true;
-    }
-
-    /// Has them live again, and what was said meanwhile arrive.
-    pub(crate) fn thaw(&self) {
-        self.lock().frozen = false;
-        self.state.thawed.notify_all();
-    }
-
-    /// Hangs up what is dead. New ones are fine.
-    pub(crate) fn hang_up(&self) {
-        let mut state = self.lock();
-        state.hung_up = state.connections;
-        state.frozen = false;
-        self.state.thawed.notify_all();
+        Frozen(self)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.state.lock().unwrap()
+    }
+}
+
+/// A wire whose connections are dead.
+pub(crate) struct Frozen<'a>(&'a Wire);
+
+impl Frozen<'_> {
+    /// Has them live again, and what was said meanwhile arrive.
+    pub(crate) fn thaw(self) {
+        self.0.lock().frozen = false;
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        if state.frozen {
+            state.hung_up = state.connections;
+            state.frozen = false;
+        }
+        self.0.state.thawed.notify_all();
     }
 }
 
