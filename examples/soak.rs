@@ -169,9 +169,8 @@ fn disturb(
         }
         D::WorkerStopped => {
             let still = one_of(run.working(Role::Worker));
-            let lapsed = run.figures().lapsed;
-            run.stop_with_something(still);
-            run.wait("leases to run out", |now| now.lapsed > lapsed);
+            let held = run.stop_with_something(still);
+            run.taken_over(still, &held);
             run.process(still).signal("CONT");
         }
         D::SessionsTerminated => {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::harness::audit::Wrong;
-use crate::harness::child::Role;
+use crate::harness::child::{MINUTE, Role};
 use crate::harness::errand::ERRANDS;
 use crate::harness::run::Run;
-use crate::support::{Schema, server};
+use crate::support::{Schema, server, wait_until};
 
 /// Runs everybody on a store that has the fault (see the client's `broken.rs`), and has the
 /// audit find it.
@@ -43,6 +43,13 @@ fn kill_workers(run: &mut Run) {
     }
 }
 
+/// One more gets what has lapsed, and has it for longer than those who are late.
+fn until_one_is_late(run: &mut Run) {
+    run.set("CHAOS_WORK", 500).set("PGQRS_LOCK_TIME", "60s");
+    run.start(Role::Worker);
+    wait_until("a late archiving", MINUTE, || run.late_archivings() > 0);
+}
+
 fn nothing(_: &mut Run) {}
 
 macro_rules! faults {
@@ -55,7 +62,7 @@ macro_rules! faults {
 }
 
 faults! {
-    a_missing_fence: "no-fence" is EndedByALateDelivery, late, nothing;
+    a_missing_fence: "no-fence" is EndedByALateDelivery, late, until_one_is_late;
     a_lost_release: "release-lost" is Lost, nothing, nothing;
     a_forgotten_release: "release-forgotten" is ReleaseLost, nothing, nothing;
     an_archiving_done_twice: "archived-twice" is ArchivedTwice, nothing, nothing;

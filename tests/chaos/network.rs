@@ -81,7 +81,8 @@ fn connections_go_dead_for_longer_than_a_lease() {
             !run.ledger(dead).held().is_empty()
         });
         let frozen = wire.freeze();
-        let taken = run.taken_over(dead);
+        let held = run.ledger(dead).held();
+        let taken = run.taken_over(dead, &held);
         drop(frozen);
         // Else it was just done with all that when its connections went dead.
         if !taken.is_empty() {

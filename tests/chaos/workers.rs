@@ -75,8 +75,8 @@ fn a_worker_stands_still_for_longer_than_its_lease() {
     for role in [Role::Worker, Role::Consumer, Role::Worker] {
         let still = run.working(role)[0];
         let other = run.start(role);
-        run.stop_with_something(still);
-        let taken = run.taken_over(still);
+        let held = run.stop_with_something(still);
+        let taken = run.taken_over(still, &held);
         run.process(still).signal("CONT");
         run.is_told_late(still, &taken);
         run.process(other).kill();

@@ -82,12 +82,13 @@ impl Ledger {
         })
     }
 
-    /// Those of these deliveries whose messages were delivered again, to this process.
+    /// Those of these deliveries whose messages were delivered again later, to this process.
     pub(crate) fn took(&self, held: &[Delivery]) -> Vec<Delivery> {
         let is_taken = |held: &&Delivery| {
             self.lines.iter().any(|line| match line {
+                // With the same count, if the server has forgotten the first one.
                 Line::Leased { delivery, .. } => {
-                    delivery.id == held.id && delivery.read_ct > held.read_ct
+                    delivery.id == held.id && delivery.read_ct >= held.read_ct && delivery != *held
                 }
                 _ => false,
             })

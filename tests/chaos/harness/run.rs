@@ -1,5 +1,6 @@
 //! One run: a schema, processes that work on it, and the audit at its end.
 
+use std::collections::HashMap;
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,7 +15,7 @@ use super::audit::Audit;
 use super::child::{MINUTE, Process, Role};
 use super::errand::{ERRANDS, PLAIN};
 use super::ledger::{Figures, Ledger};
-use super::line::Delivery;
+use super::line::{Delivery, End, Fate, Line};
 use super::snapshot::Snapshot;
 use crate::support::wait_until;
 
@@ -185,6 +186,11 @@ impl Run {
         wait_until("it to hold something", MINUTE, || {
             self.process(number).signal("STOP");
             held = self.ledger(number).held();
+            // What somebody has got meanwhile, it only seems to have.
+            for other in 0..self.processes.len() {
+                let taken = self.ledger(other).took(&held);
+                held.retain(|delivery| !taken.contains(delivery));
+            }
             if held.is_empty() {
                 self.process(number).signal("CONT");
             }
@@ -207,19 +213,41 @@ impl Run {
         processes.any(|process| process.has_said(self.dir.path(), of))
     }
 
-    /// Waits until others than `from` were given some of what it held, and returns that; or until it
-    /// held nothing any more, if it may have been done with it.
+    /// Waits until others were given some of what a process held, and returns that; or until it
+    /// holds nothing of it any more, if it may have been done with it.
     #[track_caller]
-    pub(crate) fn taken_over(&mut self, from: usize) -> Vec<Delivery> {
-        let held = self.ledger(from).held();
+    pub(crate) fn taken_over(&mut self, from: usize, held: &[Delivery]) -> Vec<Delivery> {
         let others: Vec<usize> = (0..self.processes.len()).filter(|n| *n != from).collect();
         let mut taken = Vec::new();
         wait_until("others to get what was held", MINUTE, || {
-            let all = others.iter().map(|other| self.ledger(*other).took(&held));
+            let all = others.iter().map(|other| self.ledger(*other).took(held));
             taken = all.collect::<Vec<_>>().concat();
-            !taken.is_empty() || self.ledger(from).held().is_empty()
+            let has = self.ledger(from).held();
+            !taken.is_empty() || held.iter().all(|delivery| !has.contains(delivery))
         });
         taken
+    }
+
+    /// How many archivings were confirmed to a delivery after which there was another.
+    pub(crate) fn late_archivings(&mut self) -> usize {
+        self.ledgers.iter_mut().for_each(Ledger::read_on);
+        let lines = || self.ledgers.iter().flat_map(|ledger| &ledger.lines);
+        let mut last: HashMap<i64, i32> = HashMap::new();
+        for line in lines() {
+            if let Line::Leased { delivery, .. } = line {
+                let last = last.entry(delivery.id).or_default();
+                *last = delivery.read_ct.max(*last);
+            }
+        }
+        let late = lines().filter(|line| match line {
+            Line::Ended {
+                delivery,
+                end: End::Archive,
+                fate: Fate::Yes,
+            } => last[&delivery.id] > delivery.read_ct,
+            _ => false,
+        });
+        late.count()
     }
 
     /// Waits until a process was told that it owns one of these no more.
