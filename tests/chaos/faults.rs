@@ -27,9 +27,11 @@ fn is_found(fault: &str, wrong: Wrong, prepare: impl Fn(&mut Run), disturb: impl
     assert!(audit.wrongs().contains(&wrong), "{wrong:?}: {audit}");
 }
 
-/// Handlers that take longer than their leases, which nobody extends.
+/// Handlers that take longer than their leases, which nobody extends; and no backlog, so that others
+/// look for what has lapsed.
 fn late(run: &mut Run) {
     run.set("PGQRS_LOCK_TIME", "100ms").set("CHAOS_WORK", 150);
+    run.set("CHAOS_PAUSE", 200);
 }
 
 fn kill_workers(run: &mut Run) {
@@ -43,10 +45,7 @@ fn kill_workers(run: &mut Run) {
     }
 }
 
-/// One more gets what has lapsed, and has it for longer than those who are late.
 fn until_one_is_late(run: &mut Run) {
-    run.set("CHAOS_WORK", 500).set("PGQRS_LOCK_TIME", "60s");
-    run.start(Role::Worker);
     wait_until("a late archiving", MINUTE, || run.late_archivings() > 0);
 }
 
