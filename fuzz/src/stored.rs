@@ -75,6 +75,8 @@ fn read_as<T: DeserializeOwned + PartialEq + Debug>(message: &Message, data: &[u
             );
             assert!(error.to_string().starts_with(&start), "{error}");
         }
+        // A number as a field's name may have an escape in it for us, as it has none any more by then.
+        (Ok(_), Err(_)) if data.contains(&b'\\') => {}
         (ours, direct) => panic!("{ours:?} is {direct:?}"),
     }
 }
