@@ -123,14 +123,11 @@ fn a_pooler_in_transaction_mode_is_restarted_under_load() {
     for _ in 0..4 {
         run.progress(150);
         bouncer.kill();
-        // Some are to meet nobody there.
+        // Who asked for something just then does not know what came of it; who comes now meets nobody.
         let before = run.figures();
-        run.wait("somebody to be refused", |now| {
-            now.refused + now.unknown > before.refused + before.unknown
-        });
+        run.wait("somebody to be refused", |now| now.refused > before.refused);
         bouncer.run();
     }
     run.progress(150);
-    let audit = run.holds();
-    assert!(audit.said.refused > 0, "{audit}");
+    run.holds();
 }

@@ -68,6 +68,12 @@ fn flush_only_for_who_waits(run: &Run) {
 /// forgotten the lease, and its message goes to somebody else while the first one works on it.
 #[test]
 fn the_server_is_killed_before_a_lease_was_flushed() {
+    // It is flushed all the same if the server does so by itself just then, once in ten seconds.
+    let forgotten = (0..5).any(|_| a_lease_is_forgotten());
+    assert!(forgotten, "no lease was forgotten");
+}
+
+fn a_lease_is_forgotten() -> bool {
     let server = private_server();
     let mut run = Run::new(server.dsn(), "public");
     run.may_forget_leases();
@@ -84,18 +90,21 @@ fn the_server_is_killed_before_a_lease_was_flushed() {
     let slow = run.start(Role::Worker);
     run.wait("deliveries", |figures| figures.deliveries >= 5);
     server.kill();
-    server.start();
     let held = run.ledger(slow).held();
+    server.start();
     let mut client = run.client();
     let sql = "SELECT count(*) FROM pgqrs_live WHERE read_ct = 0 AND id = ANY ($1)";
     let ids: Vec<i64> = held.iter().map(|delivery| delivery.id).collect();
     let forgotten: i64 = client.query_one(sql, &[&ids]).unwrap().get(0);
-    assert!(forgotten > 0, "no lease was forgotten: {held:?}");
     drop(client);
+    if forgotten == 0 {
+        return false;
+    }
     run.set("CHAOS_WORK", 1).set("PGQRS_LOCK_TIME", "1s");
     let audit = run.holds();
     println!("{forgotten} leases were forgotten");
     assert!(audit.late > 0, "{audit}");
+    true
 }
 
 /// A store whose enqueues do not wait for the disk loses some of them so: it is found.

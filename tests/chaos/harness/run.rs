@@ -5,7 +5,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgqrs::{PgStore, Store};
 use postgres::{Client, NoTls};
@@ -19,7 +19,8 @@ use super::line::{Delivery, End, Fate, Line};
 use super::snapshot::Snapshot;
 use crate::support::wait_until;
 
-/// How long the last worker has to do what is left, unless told otherwise. Longer than any lease.
+/// For how long the last worker may do nothing of what is left, unless told otherwise. Longer than
+/// any lease.
 const DRAIN: Duration = Duration::from_secs(40);
 
 /// What all processes are started with; what a scenario sets comes after it.
@@ -105,7 +106,7 @@ impl Run {
             .set("PGQRS_CONNECTION_TIMEOUT", "60s")
     }
 
-    /// Says how long to wait for what may never be done.
+    /// Says for how long nothing is to happen before what is left is given up.
     pub(crate) fn give_up_after(&mut self, span: Duration) {
         self.drain = span;
     }
@@ -360,12 +361,15 @@ impl Run {
     /// Waits until nothing is left to do. What stays is the audit's to find.
     fn drain(&mut self) {
         let mut client = self.client();
-        let end = std::time::Instant::now() + self.drain;
         let left =
             "SELECT (SELECT count(*) FROM pgqrs_live) + (SELECT count(*) FROM pgqrs_scheduled)";
-        wait_until("the queue to be worked off, or not", MINUTE, || {
+        let (mut least, mut since) = (i64::MAX, Instant::now());
+        wait_until("the queue to be worked off, or not", 5 * MINUTE, || {
             let left: i64 = client.query_one(left, &[]).unwrap().get(0);
-            left == 0 || std::time::Instant::now() > end
+            if left < least {
+                (least, since) = (left, Instant::now());
+            }
+            left == 0 || since.elapsed() > self.drain
         });
     }
 }
