@@ -25,7 +25,7 @@ use fastrand::Rng;
 
 use harness::audit::Audit;
 use harness::child::Role;
-use harness::run::Run;
+use harness::run::{Run, terminate_sessions};
 use harness::wire::Wire;
 use support::{Cluster, private_server};
 
@@ -174,7 +174,7 @@ fn disturb(
             run.process(still).signal("CONT");
         }
         D::SessionsTerminated => {
-            run.terminate_sessions();
+            terminate_sessions(&mut run.client());
         }
         D::AnswerCut => wire.cut_an_answer(),
         D::RequestCut => wire.cut_a_request(),

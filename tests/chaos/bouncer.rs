@@ -1,7 +1,7 @@
 //! A PgBouncer in transaction mode in between, which is killed and started again.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::chown;
 use std::process::{Child, Command, Stdio};
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::harness::child::MINUTE;
 use crate::harness::run::Run;
-use crate::support::{Schema, server, unprivileged, wait_until};
+use crate::support::{Schema, free_port, server, unprivileged, wait_until};
 
 struct Bouncer {
     directory: TempDir,
@@ -31,8 +31,7 @@ impl Bouncer {
         let password = behind.get_password().map(String::from_utf8_lossy);
         let password = password.map_or_else(String::new, |word| format!(" password={word}"));
         let user = behind.get_user().unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let port = free_port();
         let directory = tempfile::tempdir().unwrap();
         // Twelve sessions for all: fewer than there are connections of ours.
         let settings = format!(
@@ -55,7 +54,6 @@ impl Bouncer {
             port,
             process: None,
         };
-        drop(listener);
         bouncer.run();
         bouncer
     }

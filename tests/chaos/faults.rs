@@ -34,15 +34,23 @@ fn late(run: &mut Run) {
     run.set("CHAOS_PAUSE", 200);
 }
 
-fn kill_workers(run: &mut Run) {
-    for _ in 0..4 {
+/// Kills workers, who may hold nothing just then.
+fn until_an_effect_is_doubled(run: &mut Run) {
+    let doubled = "SELECT EXISTS (SELECT FROM effects GROUP BY message HAVING count(*) > 1)";
+    let mut client = run.client();
+    wait_until("an effect that is there twice", MINUTE, || {
         let before = run.figures().deliveries;
         run.wait("deliveries", |figures| figures.deliveries >= before + 50);
         for number in run.working(Role::Worker) {
             run.process(number).kill();
             run.start(Role::Worker);
         }
-    }
+        client.query_one(doubled, &[]).unwrap().get(0)
+    });
+}
+
+fn until_one_is_taken(run: &mut Run) {
+    run.wait("a lease to lapse", |figures| figures.lapsed > 0);
 }
 
 fn until_one_is_late(run: &mut Run) {
@@ -65,7 +73,7 @@ faults! {
     a_lost_release: "release-lost" is Lost, nothing, nothing;
     a_forgotten_release: "release-forgotten" is ReleaseLost, nothing, nothing;
     an_archiving_done_twice: "archived-twice" is ArchivedTwice, nothing, nothing;
-    an_acknowledgement_for_all: "acknowledged-twice" is AcknowledgedTwice, late, nothing;
+    an_acknowledgement_for_all: "acknowledged-twice" is AcknowledgedTwice, late, until_one_is_late;
     a_forgotten_archiving: "archive-forgotten" is AcknowledgementLost, nothing, nothing;
     a_lost_enqueue: "enqueue-lost" is Lost, nothing, nothing;
     half_a_message: "enqueue-half" is HalfThere, nothing, nothing;
@@ -74,8 +82,9 @@ faults! {
     half_a_batch: "enqueue-in-part" is BatchInPart, nothing, nothing;
     a_changed_payload: "payload-changed" is PayloadChanged, nothing, nothing;
     a_lease_that_hides_nothing: "leased-twice" is LeasedTwice, nothing, nothing;
+    a_forgotten_extension: "extension-forgotten" is LeaseTaken, late, until_one_is_taken;
     a_lease_that_is_over_at_once: "lease-taken" is LeaseTaken, nothing, nothing;
     a_message_given_up_too_early: "given-up" is GivenUp, nothing, nothing;
     a_message_ended_unasked: "ended-unasked" is EndedByNobody, nothing, nothing;
-    an_effect_apart_from_its_transaction: "effect-apart" is EffectNotOnce, nothing, kill_workers;
+    an_effect_apart_from_its_transaction: "effect-apart" is EffectNotOnce, nothing, until_an_effect_is_doubled;
 }

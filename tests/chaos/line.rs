@@ -66,6 +66,8 @@ pub(crate) enum Line {
         producer: String,
         n: u64,
     },
+    /// An extension was confirmed: the lease is to last until then at least.
+    Extended { delivery: Delivery, until: i64 },
     /// About to end a delivery.
     Ending { delivery: Delivery, end: End },
     /// What came of it.
@@ -109,6 +111,7 @@ impl fmt::Display for Line {
                 f,
                 "leased {delivery} {lapsed} {from} {until} {producer} {n}"
             ),
+            Line::Extended { delivery, until } => write!(f, "extended {delivery} {until}"),
             Line::Ending { delivery, end } => write!(f, "ending {delivery} {end:?}"),
             Line::Ended {
                 delivery,
@@ -168,6 +171,10 @@ impl FromStr for Line {
                 until: words.next()?,
                 producer: words.next()?,
                 n: words.next()?,
+            },
+            "extended" => Line::Extended {
+                delivery: words.delivery()?,
+                until: words.next()?,
             },
             "ending" => Line::Ending {
                 delivery: words.delivery()?,

@@ -73,7 +73,10 @@ fn tables_are_altered() {
 fn the_database_is_being_dumped() {
     let server = private_server();
     let mut run = Run::new(server.dsn(), "public");
-    run.calm().with_everybody().progress(1_000);
+    // More than all the pipes on the way can hold.
+    let ballast = "CREATE TABLE ballast AS SELECT repeat('x', 1000) FROM generate_series(1, 20000)";
+    run.client().batch_execute(ballast).unwrap();
+    run.calm().with_everybody().progress(300);
     let mut dump = server.program("pg_dump");
     dump.args(["--dbname", server.inner_dsn()])
         .stdin(Stdio::null())
@@ -130,9 +133,9 @@ fn the_disk_is_full() {
         format!("CREATE TABLESPACE small LOCATION '{disk}'"),
         "ALTER SYSTEM SET default_tablespace = 'small'".to_owned(),
         "SELECT pg_reload_conf()".to_owned(),
-        // 14 of the 24 megabytes.
+        // 19 of the 24 megabytes.
         format!(
-            "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 14000)) TO '{disk}/ballast'"
+            "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 19000)) TO '{disk}/ballast'"
         ),
     ] {
         client.batch_execute(&sql).unwrap();

@@ -57,6 +57,16 @@ fn tables() -> Snapshot {
 
 /// What is wrong once the ledgers and the tables were changed.
 fn wrongs(from: &str, to: &str, change: impl FnOnce(&mut Snapshot)) -> BTreeSet<Wrong> {
+    wrongs_of(from, to, change, false)
+}
+
+/// The same of a server that may have forgotten leases, or not.
+fn wrongs_of(
+    from: &str,
+    to: &str,
+    change: impl FnOnce(&mut Snapshot),
+    leases_forgotten: bool,
+) -> BTreeSet<Wrong> {
     let whole = format!("{PRODUCER}|{WORKER}");
     assert!(whole.contains(from), "{from:?} is not there to be changed");
     let changed = whole.replacen(from, to, 1);
@@ -67,7 +77,7 @@ fn wrongs(from: &str, to: &str, change: impl FnOnce(&mut Snapshot)) -> BTreeSet<
     ];
     let mut tables = tables();
     change(&mut tables);
-    Audit::of(&ledgers, &tables, false).wrongs()
+    Audit::of(&ledgers, &tables, leases_forgotten).wrongs()
 }
 
 fn ledgers_wrong(from: &str, to: &str) -> BTreeSet<Wrong> {
@@ -160,6 +170,38 @@ fn a_lease_that_was_not_over_is_found() {
     only(ledgers_wrong(second, early), &[Wrong::LeaseTaken]);
     let nobodys = "leased 104 1 1 false 10 19 producer 4";
     only(ledgers_wrong(nobodys, ""), &[Wrong::NeverLeased]);
+}
+
+/// Delivery 2 of message 115, what is said of it, and a third that begins at some time after it has
+/// lapsed; on a server that has forgotten leases, or not.
+fn third(said: &str, begins: i64, leases_forgotten: bool) -> BTreeSet<Wrong> {
+    let second = "leased 115 1 2 false 20 29 producer 15";
+    let end = |n: u32| format!("ending 115 1 {n} Archive\n    ended 115 1 {n} Archive Yes");
+    let from = format!("{second}\n    {}", end(2));
+    let third = format!("leased 115 1 3 true {begins} 99 producer 15");
+    let to = format!("{second}\n{said}\n{third}\n{}", end(3));
+    let archived = |tables: &mut Snapshot| {
+        tables.states.insert(115, vec![(State::Archived, 3)]);
+    };
+    wrongs_of(&from, &to, archived, leases_forgotten)
+}
+
+/// What is about to be ended is told to be owned, and not extended.
+#[test]
+fn a_lease_that_was_extended_is_over_later() {
+    let extended = "extended 115 1 2 40";
+    only(third("", 35, false), &[]);
+    only(third(extended, 35, false), &[Wrong::LeaseTaken]);
+    only(third(extended, 40, false), &[]);
+    let refused = format!("ending 115 1 2 Archive\n{extended}\nended 115 1 2 Archive Refused");
+    only(third(&refused, 35, false), &[]);
+}
+
+#[test]
+fn a_lease_that_was_forgotten_is_not_waited_for() {
+    let again = "leased 115 2 2 true 22 25 producer 15";
+    only(third(again, 26, true), &[]);
+    only(third(again, 24, true), &[Wrong::LeaseTaken]);
 }
 
 /// What was told no, or refused, has done nothing.

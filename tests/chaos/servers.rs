@@ -1,25 +1,39 @@
 //! Servers that end sessions, shut down at once, and die.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use crate::harness::audit::Wrong;
 use crate::harness::child::Role;
 use crate::harness::line::Line;
-use crate::harness::run::Run;
+use crate::harness::run::{Run, terminate_sessions};
 use crate::support::{private_server, wait_until};
+
+const FIFTH_OF_A_SECOND: Duration = Duration::from_millis(200);
 
 #[test]
 fn sessions_are_terminated_several_times_a_second() {
     let server = private_server();
     let mut run = Run::new(server.dsn(), "public");
     run.with_everybody().progress(100);
-    let (mut rounds, mut terminated) = (0, 0);
-    while rounds < 20 || terminated < 60 || run.figures().unknown == 0 {
-        terminated += run.terminate_sessions();
-        run.progress(30);
-        rounds += 1;
-        assert!(rounds < 200, "{terminated} were, and nobody minds");
-    }
+    let mut client = run.client();
+    let terminated = AtomicI64::new(0);
+    thread::scope(|scope| {
+        let (_until_dropped, stop) = mpsc::channel::<()>();
+        let terminated = &terminated;
+        scope.spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(FIFTH_OF_A_SECOND) {
+                let those = terminate_sessions(&mut client);
+                terminated.fetch_add(those, Ordering::Relaxed);
+            }
+        });
+        while terminated.load(Ordering::Relaxed) < 100 {
+            run.progress(100);
+        }
+        run.wait("a call to be in doubt", |now| now.unknown > 0);
+    });
     run.holds();
 }
 
@@ -110,6 +124,11 @@ fn a_lease_is_forgotten() -> bool {
 /// A store whose enqueues do not wait for the disk loses some of them so: it is found.
 #[test]
 fn an_enqueue_that_is_not_flushed_is_found_to_be_lost() {
+    // As above, it may be flushed all the same.
+    assert!((0..5).any(|_| an_enqueue_is_found_to_be_lost()));
+}
+
+fn an_enqueue_is_found_to_be_lost() -> bool {
     let server = private_server();
     let mut run = Run::new(server.dsn(), "public");
     run.may_forget_leases();
@@ -122,5 +141,5 @@ fn an_enqueue_that_is_not_flushed_is_found_to_be_lost() {
     server.start();
     let audit = run.audit();
     println!("{audit}");
-    assert!(audit.wrongs().contains(&Wrong::Lost), "{audit}");
+    audit.wrongs().contains(&Wrong::Lost)
 }

@@ -2,7 +2,11 @@
 //!
 //! There is one version of it so far, so what an upgrade does is done to that one: every function
 //! is replaced, and tables get columns, in one transaction, while everybody works. Once there is a
-//! second version, [`upgrade`] is to be `install` of that, from processes of both versions.
+//! second version, [`upgrade`] is to be `install` of that. The processes of the older version are there
+//! already: build its example `chaos_client`, and set `PGQRS_OLDER_CLIENT` to where that is.
+
+use std::env;
+use std::path::Path;
 
 use postgres::Client;
 use postgres::error::SqlState;
@@ -41,6 +45,11 @@ fn try_to_upgrade(client: &mut Client, round: usize) -> Result<(), postgres::Err
 fn the_schema_is_upgraded_under_load() {
     let schema = Schema::new();
     let mut run = Run::new(server().dsn(), schema.name());
+    let older = env::var_os("PGQRS_OLDER_CLIENT");
+    run.with_everybody();
+    if let Some(older) = older {
+        run.runs(Path::new(&older));
+    }
     run.with_everybody();
     for round in 0..4 {
         run.progress(150);

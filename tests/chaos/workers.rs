@@ -1,7 +1,7 @@
 //! Workers that die, and workers that stand still.
 
 use crate::harness::child::Role;
-use crate::harness::errand::{ERRANDS, PLAIN};
+use crate::harness::errand::PLAIN;
 use crate::harness::run::Run;
 use crate::support::{Schema, server};
 
@@ -27,9 +27,12 @@ fn a_worker_is_killed() {
     let mut run = run(&schema);
     run.with_everybody().progress(200);
     let worker = run.working(Role::Worker)[0];
+    let held = run.stop_with_something(worker);
     run.process(worker).kill();
+    assert!(!run.taken_over(worker, &held).is_empty());
     run.progress(300);
-    run.holds();
+    let audit = run.holds();
+    assert!(audit.said.lapsed > 0, "{audit}");
 }
 
 /// So many rounds, and as many more as it takes until a dead worker's message was delivered again:
@@ -99,12 +102,14 @@ fn a_worker_stands_still_for_longer_than_its_lease() {
 fn the_lock_time_is_shorter_than_the_handlers() {
     let schema = Schema::new();
     let mut run = run(&schema);
-    run.set("PGQRS_LOCK_TIME", "4s").set("CHAOS_WORK", 6_000);
+    run.set("PGQRS_LOCK_TIME", "8s").set("CHAOS_WORK", 10_000);
+    run.set("CHAOS_THREADS", 8);
+    let producer = run.start(Role::Producer);
+    run.wait("messages", |figures| figures.put >= 10);
+    run.process(producer).end();
     run.start(Role::Worker);
     run.start(Role::Worker);
-    run.set("CHAOS_PAUSE", 500);
-    run.start_on(Role::Producer, ERRANDS);
-    run.progress(10);
+    run.wait("the first of them to be done", |figures| figures.done >= 8);
     let figures = run.figures();
     assert_eq!(figures.lapsed, 0, "{figures:?}");
     run.holds();

@@ -8,8 +8,8 @@ use pgqrs::{Producer, Store};
 
 use crate::child::start;
 use crate::ear::{wait_until_nobody_waits, waiting};
+use crate::example::example;
 use crate::pg::Pg;
-use crate::process::example;
 use crate::support::wait_until;
 use crate::told::MINUTE;
 

@@ -11,6 +11,8 @@ mod support;
 )]
 mod sql;
 
+#[path = "../support/example.rs"]
+mod example;
 #[path = "../support/quickstart.rs"]
 mod killed_quickstart;
 #[path = "../support/model.rs"]

@@ -3,8 +3,8 @@
 use pgqrs::{Counts, Producer, Store};
 
 use crate::child::{signal, start};
+use crate::example::example;
 use crate::pg::Pg;
-use crate::process::example;
 use crate::support::wait_until;
 use crate::told::MINUTE;
 

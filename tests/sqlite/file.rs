@@ -8,7 +8,8 @@ use pgqrs::{SqliteStore, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::process::{Process, example};
+use crate::example::example;
+use crate::process::Process;
 use crate::told::MINUTE;
 
 pub(crate) struct InFile {

@@ -5,6 +5,8 @@ mod support {
     pub(crate) use crate::wait::wait_until;
 }
 
+#[path = "../support/example.rs"]
+mod example;
 #[path = "../support/quickstart.rs"]
 mod killed_quickstart;
 #[path = "../support/model.rs"]

@@ -139,6 +139,18 @@ pub fn unprivileged() -> Option<(u32, u32)> {
     }
 }
 
+/// A TCP port for a server that must keep it over restarts, which nobody listens on now.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn free_port() -> u16 {
+    match port::free() {
+        Ok(port) => port,
+        Err(why) => panic!("{why}"),
+    }
+}
+
 /// An environment variable that is set to something.
 fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

@@ -1,28 +1,12 @@
 //! Programs of the tests as processes of their own, to be killed.
 
-use std::env;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 
 use crate::support::wait_until;
 use crate::told::MINUTE;
-
-/// Builds an example, and returns where it is: beside this test's own directory.
-pub(crate) fn example(name: &str) -> PathBuf {
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--example", name]);
-    if !cfg!(debug_assertions) {
-        build.arg("--release");
-    }
-    let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
-    assert!(built.unwrap().success());
-    let test = env::current_exe().unwrap();
-    let target = test.parent().and_then(|deps| deps.parent()).unwrap();
-    target.join("examples").join(name)
-}
 
 /// A process that says in lines what it does. Killed when it is dropped.
 pub(crate) struct Process {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pgqrs::Store;
 
-use crate::process::example;
+use crate::example::example;
 use crate::support::wait_until;
 
 const FILES: usize = 20_000;

@@ -1,6 +1,8 @@
 //! A store that keeps the ledger: what is about to be done, and what came of it.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use pgqrs::{
     Bell, Counts, Dequeue, Error, ErrorKind, IfNotEmpty, Message, NewMessage, Outcome, Queue,
@@ -15,11 +17,17 @@ use crate::line::{Delivery, End, Fate, Line};
 pub(crate) struct Recorded<S> {
     inner: S,
     book: Book,
+    /// When each delivery's lease began, by the server's clock, and when it was heard of here.
+    leased: Arc<Mutex<HashMap<Delivery, (i64, Instant)>>>,
 }
 
 impl<S> Recorded<S> {
     pub(crate) fn new(inner: S, book: Book) -> Self {
-        Self { inner, book }
+        Self {
+            inner,
+            book,
+            leased: Arc::default(),
+        }
     }
 
     pub(crate) fn inner(&self) -> &S {
@@ -27,19 +35,40 @@ impl<S> Recorded<S> {
     }
 
     fn leased(&self, messages: &[Message], lock_time: Duration) {
+        let now = Instant::now();
+        let mut leased = self.leased.lock().unwrap();
         self.book.write(messages.iter().map(|message| {
             let errand: Errand = message.json().unwrap();
             let until = message.vt.unix_timestamp_nanos() / 1_000;
             let until = i64::try_from(until).unwrap();
+            let from = until - span_micros(lock_time);
+            let delivery = delivery(&Receipt::from(message));
+            leased.insert(delivery, (from, now));
             Line::Leased {
-                delivery: delivery(&Receipt::from(message)),
+                delivery,
                 lapsed: message.lapsed,
-                from: until - span_micros(lock_time),
+                from,
                 until,
                 producer: errand.producer,
                 n: errand.n,
             }
         }));
+    }
+
+    fn extended(&self, receipts: &[Receipt], answers: &[bool], called: Instant, by: Duration) {
+        let leased = self.leased.lock().unwrap();
+        let line = |(receipt, owned): (&Receipt, &bool)| {
+            let delivery = delivery(receipt);
+            if !owned {
+                return Some(Line::Lost { delivery });
+            }
+            // It has not begun before it was asked for, which was so long after the dequeue.
+            let (from, at) = leased.get(&delivery)?;
+            let until = from + span_micros(called.duration_since(*at) + by);
+            Some(Line::Extended { delivery, until })
+        };
+        self.book
+            .write(receipts.iter().zip(answers).filter_map(line));
     }
 
     fn ending(&self, settlements: &[Settlement]) {
@@ -147,11 +176,9 @@ impl<S: Store> Store for Recorded<S> {
         receipts: &[Receipt],
         by: Duration,
     ) -> Result<Vec<bool>> {
+        let called = Instant::now();
         let answers = self.inner.extend_visibility(queue_id, receipts, by)?;
-        let lost = receipts.iter().zip(&answers).filter(|(_, owned)| !**owned);
-        self.book.write(lost.map(|(receipt, _)| Line::Lost {
-            delivery: delivery(receipt),
-        }));
+        self.extended(receipts, &answers, called, by);
         Ok(answers)
     }
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {

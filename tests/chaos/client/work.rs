@@ -42,6 +42,8 @@ struct Worker {
     work: Duration,
     /// The statement that leaves an effect.
     effect: String,
+    /// The statement that limits how long its transaction may stand still.
+    at_most: String,
     /// Whether it is left in a transaction of its own.
     apart: bool,
     /// Connections for that, which nobody uses just now.
@@ -54,11 +56,13 @@ pub(crate) fn run(store: &Tested, book: &Book, name: &str, queue: &str, stop: &S
         return;
     };
     let schema: String = variable("PGQRS_SCHEMA").unwrap_or_else(|| "public".to_owned());
+    let idle: String = variable("CHAOS_IDLE").expect("CHAOS_IDLE is not set");
     let worker = Worker {
         consumer,
         book: book.clone(),
         work: millis("CHAOS_WORK"),
         effect: format!("INSERT INTO \"{schema}\".effects (message) VALUES ($1)"),
+        at_most: format!("SET LOCAL idle_in_transaction_session_timeout = '{idle}'"),
         apart: store.inner().has(Fault::EffectApart),
         idle: Mutex::default(),
     };
@@ -117,7 +121,7 @@ impl Worker {
         }
         let mut tx = client.transaction()?;
         // If this process is stopped in it, the server ends it.
-        tx.batch_execute("SET LOCAL idle_in_transaction_session_timeout = '3s'")?;
+        tx.batch_execute(&self.at_most)?;
         if !self.apart {
             tx.query_typed(&self.effect, &[(&receipt.id(), Type::INT8)])?;
         }

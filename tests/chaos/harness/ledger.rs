@@ -59,12 +59,16 @@ impl Ledger {
         }
     }
 
-    /// The deliveries that it has and has not begun to end.
+    /// The deliveries that it has and has not begun to end. Who gets a message again goes on with the
+    /// new delivery, and never ends the one before.
     pub(crate) fn held(&self) -> Vec<Delivery> {
         let mut held: Vec<Delivery> = Vec::new();
         for line in &self.lines {
             match line {
-                Line::Leased { delivery, .. } => held.push(*delivery),
+                Line::Leased { delivery, .. } => {
+                    held.retain(|other| other.id != delivery.id);
+                    held.push(*delivery);
+                }
                 Line::Ending { delivery, .. } | Line::Lost { delivery } => {
                     held.retain(|other| other != delivery);
                 }
@@ -73,6 +77,7 @@ impl Ledger {
         }
         held
     }
+
     /// Whether this delivery was told that it owns nothing any more.
     pub(crate) fn was_told_late(&self, of: &Delivery) -> bool {
         self.lines.iter().any(|line| match line {
@@ -127,7 +132,10 @@ impl Figures {
                 Fate::No => {}
                 Fate::Refused | Fate::Unknown => self.failed(*fate),
             },
-            Line::Putting { .. } | Line::Ending { .. } | Line::Lost { .. } => {}
+            Line::Putting { .. }
+            | Line::Extended { .. }
+            | Line::Ending { .. }
+            | Line::Lost { .. } => {}
         }
     }
 

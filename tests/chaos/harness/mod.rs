@@ -13,6 +13,9 @@ pub(crate) mod run;
 pub(crate) mod snapshot;
 pub(crate) mod wire;
 
+#[path = "../../support/example.rs"]
+mod example;
+
 #[path = "../errand.rs"]
 pub(crate) mod errand;
 #[path = "../line.rs"]

@@ -1,8 +1,7 @@
 //! One run: a schema, processes that work on it, and the audit at its end.
 
 use std::collections::HashMap;
-use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use tempfile::TempDir;
 use super::audit::Audit;
 use super::child::{MINUTE, Process, Role};
 use super::errand::{ERRANDS, PLAIN};
+use super::example::example;
 use super::ledger::{Figures, Ledger};
 use super::line::{Delivery, End, Fate, Line};
 use super::snapshot::Snapshot;
@@ -24,11 +24,12 @@ use crate::support::wait_until;
 const DRAIN: Duration = Duration::from_secs(40);
 
 /// What all processes are started with; what a scenario sets comes after it.
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("PGQRS_LOCK_TIME", "1s"),
     ("PGQRS_POLL_INTERVAL", "50ms"),
     ("PGQRS_POOL_SIZE", "4"),
     ("PGQRS_CONNECTION_TIMEOUT", "1s"),
+    ("CHAOS_IDLE", "3s"),
     ("CHAOS_PAUSE", "4"),
     ("CHAOS_WORK", "1"),
     ("RUST_BACKTRACE", "1"),
@@ -43,6 +44,8 @@ pub(crate) struct Run {
     settings: Vec<(String, String)>,
     processes: Vec<Process>,
     ledgers: Vec<Ledger>,
+    /// What they run.
+    program: PathBuf,
     leases_forgotten: bool,
     calm: bool,
     drain: Duration,
@@ -58,6 +61,7 @@ impl Run {
             settings: Vec::new(),
             processes: Vec::new(),
             ledgers: Vec::new(),
+            program: client(),
             leases_forgotten: false,
             calm: false,
             drain: DRAIN,
@@ -93,6 +97,11 @@ impl Run {
         self
     }
 
+    /// Has the processes that are started from now on run another version of the program.
+    pub(crate) fn runs(&mut self, program: &Path) {
+        program.clone_into(&mut self.program);
+    }
+
     /// Says that the server may forget leases: it is going to crash.
     pub(crate) fn may_forget_leases(&mut self) {
         self.leases_forgotten = true;
@@ -104,6 +113,7 @@ impl Run {
         self.calm = true;
         self.set("PGQRS_LOCK_TIME", "60s")
             .set("PGQRS_CONNECTION_TIMEOUT", "60s")
+            .set("CHAOS_IDLE", "60s")
     }
 
     /// Says for how long nothing is to happen before what is left is given up.
@@ -150,7 +160,7 @@ impl Run {
             Role::Consumer => ("consume", format!("consumer-{number}")),
         };
         let path = self.dir.path().join(format!("{name}.ledger"));
-        let mut command = Command::new(client());
+        let mut command = Command::new(&self.program);
         command
             .args([word, &name])
             .arg(&path)
@@ -198,14 +208,6 @@ impl Run {
             !held.is_empty()
         });
         held
-    }
-
-    /// Has the server end all sessions but the one that asks, and returns how many.
-    pub(crate) fn terminate_sessions(&self) -> i64 {
-        let sql = "
-            SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-            WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
-        self.client().query_one(sql, &[]).unwrap().get(0)
     }
 
     /// Whether one of the processes has complained of this.
@@ -377,17 +379,13 @@ impl Run {
 /// The program that the processes run: built once, beside this one.
 fn client() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "chaos_client"]);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
-        assert!(built.unwrap().success());
-        let this = env::current_exe().unwrap();
-        let target = this.parent().and_then(|deps| deps.parent()).unwrap();
-        target.join("examples").join("chaos_client")
-    };
-    PATH.get_or_init(build).clone()
+    PATH.get_or_init(|| example("chaos_client")).clone()
+}
+
+/// Has the server end all sessions but the one that asks, and returns how many.
+pub(crate) fn terminate_sessions(client: &mut Client) -> i64 {
+    let sql = "
+        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    client.query_one(sql, &[]).unwrap().get(0)
 }

@@ -1,9 +1,10 @@
 //! A way to the server on which connections are cut, or go dead.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 use postgres::Config;
 use postgres::config::Host;
@@ -93,7 +94,8 @@ impl Wire {
     }
 
     /// Has all connections go dead, also those to come: nobody hears anything, and nobody is told.
-    /// They are hung up when the answer is dropped; new ones are fine then.
+    /// When the returned value is dropped, they are hung up, an idle one with the next word on it;
+    /// new ones are fine then.
     #[must_use]
     pub(crate) fn freeze(&self) -> Frozen<'_> {
         self.lock().frozen = true;
@@ -109,7 +111,7 @@ impl Wire {
 pub(crate) struct Frozen<'a>(&'a Wire);
 
 impl Frozen<'_> {
-    /// Has them live again, and what was said meanwhile arrive.
+    /// Has them live again, and what was said meanwhile on each arrive, all at the same time.
     pub(crate) fn thaw(self) {
         self.0.lock().frozen = false;
     }
@@ -148,7 +150,7 @@ fn connect(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
         state.connections
     };
     for stream in [&client, &server] {
-        stream.set_nodelay(true).unwrap();
+        let _ = stream.set_nodelay(true); // one that has hung up already may refuse
     }
     for (from, to, direction) in [
         (&client, &server, Direction::Requests),
@@ -173,10 +175,14 @@ fn pass_on(
 ) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let count = from.read(&mut buffer)?;
+        let mut count = from.read(&mut buffer)?;
         let mut state = shared.state.lock().unwrap();
+        let was_frozen = state.frozen;
         while state.frozen && number > state.hung_up {
             state = shared.thawed.wait(state).unwrap();
+        }
+        if was_frozen {
+            count += read_ready(from, &mut buffer[count..])?;
         }
         if count == 0 || number <= state.hung_up {
             return Ok(());
@@ -194,4 +200,22 @@ fn pass_on(
         drop(state);
         to.write_all(&buffer[..count])?;
     }
+}
+
+/// Reads what has arrived, and waits for no more.
+fn read_ready(mut from: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    from.set_read_timeout(Some(Duration::from_millis(1)))?;
+    let mut count = 0;
+    let end = loop {
+        match from.read(&mut buffer[count..]) {
+            Ok(0) => break Ok(()),
+            Ok(more) => count += more,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                break Ok(());
+            }
+            Err(error) => break Err(error),
+        }
+    };
+    from.set_read_timeout(None)?;
+    end.map(|()| count)
 }

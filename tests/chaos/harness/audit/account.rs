@@ -145,6 +145,16 @@ pub(super) fn stories(ledgers: &[Ledger]) -> BTreeMap<i64, Story> {
                 lapsed: *lapsed,
                 span: *from..*until,
             }),
+            Line::Extended { delivery, until } => {
+                let story = stories.entry(delivery.id).or_default();
+                // While somebody is about to end it, it is told to be owned, and left as it is.
+                if !story.tries.keys().any(|(tried, _)| tried == delivery) {
+                    let mut leases = story.leases.iter_mut();
+                    if let Some(lease) = leases.find(|lease| lease.delivery == *delivery) {
+                        lease.span.end = lease.span.end.max(*until);
+                    }
+                }
+            }
             Line::Ending { delivery, end } => {
                 let story = stories.entry(delivery.id).or_default();
                 story.tries.entry((*delivery, *end)).or_default().begun += 1;
