@@ -149,7 +149,8 @@ fn the_disk_is_full() {
     for number in run.working(Role::Producer) {
         run.process(number).end();
     }
-    let sql = format!("COPY (SELECT 1) TO PROGRAM 'rm {disk}/ballast'");
+    // A program that did not read its input might be gone before that is written.
+    let sql = format!("COPY (SELECT 1) TO PROGRAM 'cat > {disk}/ballast'");
     run.client().batch_execute(&sql).unwrap();
     run.set("CHAOS_PAUSE", 50);
     run.start(Role::Producer);
