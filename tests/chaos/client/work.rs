@@ -96,7 +96,9 @@ impl Worker {
             What::Archive => Ok(()),
             What::Effect => self.leave_effect(context),
             What::Delete => {
-                self.consumer.delete(context.receipt())?;
+                if !self.consumer.delete(context.receipt())? {
+                    return Err("the lease is lost".into());
+                }
                 context.settled();
                 Ok(())
             }
