@@ -65,7 +65,7 @@ fn a_leak_is_found_wherever_it_is() {
 }
 
 /// None of these leads anywhere.
-const DSNS: [&str; 34] = [
+const DSNS: [&str; 44] = [
     // Good ones, and nobody is there.
     "postgresql://me:s3cret@127.0.0.1:1/db",
     "postgresql://me@127.0.0.1:1/db?password=s3cret",
@@ -75,7 +75,8 @@ const DSNS: [&str; 34] = [
     "postgresql://me:s3cret@127.0.0.1:1/db?sslmode=require",
     "postgresql:///db?host=/no/such/directory&user=me&password=s3cret",
     "postgresql://me:s3cret%40s3cret%2Fs3cret@127.0.0.1:1/db",
-    "postgresql://me:s3cret:s3cret/s3cret?s3cret#s3cret@127.0.0.1:1/db",
+    "postgresql://me:s3cret:s3cret#s3cret@127.0.0.1:1/db",
+    "postgresql://127.0.0.1:1/db?user=me%40x&password=s3cret",
     "postgresql://me:s3cret%zz@127.0.0.1:1/db",
     // No place.
     "postgresql://me:s3cret@/db",
@@ -97,6 +98,16 @@ const DSNS: [&str; 34] = [
     "postgresql://me:s3cret@s3cret@127.0.0.1:1/db",
     "postgresql://me:s3cret@s3cret/s3cret?s3cret=s3cret@127.0.0.1:1/db",
     "postgresql://127.0.0.1:1/db?user=me&password=s3cret@s3cret",
+    // Their own passwords to none, and parts of a host or a name to the driver.
+    "postgresql://127.0.0.1:1/db?user=me@x&password=s3cret",
+    "postgresql://127.0.0.1:1/db?user=me@x/y&password=s3cret",
+    "postgresql://127.0.0.1/db?user=me@127.0.0.1:1/y&password=s3cret",
+    "postgresql://me:s3cret:s3cret/s3cret?s3cret#s3cret@127.0.0.1:1/db",
+    "host=127.0.0.1 port=1 user= password=s3cret",
+    "host=127.0.0.1 port=1 user=me dbname= password=s3cret",
+    "host=127.0.0.1;port=1;user=me;password=s3cret",
+    "host=127.0.0.1,password=s3cret port=1 user=me",
+    "host=127.0.0.1 port=1 dbname=postgresql://me:s3cret@127.0.0.1/db",
     // For another store, or none.
     "sqlite://me:s3cret@host/db",
     "sqlite:///me:s3cret/s3cret@host/db",
@@ -149,6 +160,31 @@ fn no_error_tells_a_password_that_was_sent() {
     let error = error.unwrap_err();
     assert!(error.to_string().contains("TLS"), "{error}");
     assert_untold("TLS", &printed(&error), SECRET);
+}
+
+/// Not as a part of the user's or the database's name, which a server writes to its log and repeats.
+#[test]
+fn a_password_is_sent_as_a_password_only() {
+    let refuser = Refuser::saying(None);
+    let (at, port) = (refuser.address, refuser.address.port());
+    for dsn in [
+        format!("postgresql://{at}/db?user=me@{at}/y&password={SECRET}"),
+        format!("postgresql://{at}/db?user=me;password={SECRET}"),
+        format!("host=127.0.0.1 port={port} user= password={SECRET}"),
+        format!("host=127.0.0.1 port={port} user=me dbname= password={SECRET}"),
+        format!("host=127.0.0.1 port={port} user=me application_name= password={SECRET}"),
+        format!("host=127.0.0.1 port={port} user=me dbname=postgresql://me:{SECRET}@db/db"),
+    ] {
+        let error = PgStore::connect(&dsn).expect_err(&dsn);
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert_untold(&dsn, &printed(&error), SECRET);
+    }
+    assert_eq!(refuser.names_sent(), "");
+    let dsn = format!("postgresql://{at}/db?user=me%40x&password={SECRET}");
+    PgStore::connect(&dsn).unwrap_err();
+    assert_eq!(refuser.password_sent().as_deref(), Some(SECRET));
+    assert!(refuser.names_sent().contains("me@x"));
+    assert_untold("the beginning", &refuser.names_sent(), SECRET);
 }
 
 /// Writes down whatever a pool tells.
