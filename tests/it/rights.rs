@@ -135,6 +135,8 @@ fn the_owners_rights_come_with_a_search_path_of_their_own() {
             "SET search_path TO pg_temp, \"{schema}\"; SELECT pgqrs_enqueue('tasks', '1')"
         ))
         .unwrap();
+    // Not left to the end of the session, which is not waited for.
+    client.batch_execute("DISCARD TEMP").unwrap();
     assert_eq!(pg.store.counts("tasks").unwrap().ready, 1);
 }
 
