@@ -100,7 +100,10 @@ impl Drop for Login<'_> {
             });
         }
         let name = &self.name;
-        let sql = format!("REASSIGN OWNED BY \"{name}\" TO CURRENT_USER; DROP ROLE \"{name}\"");
+        // What it owns is the schema's and stays; what it was granted goes.
+        let sql = format!(
+            "REASSIGN OWNED BY \"{name}\" TO CURRENT_USER; DROP OWNED BY \"{name}\"; DROP ROLE \"{name}\""
+        );
         let dropped = client.batch_execute(&sql);
         if !std::thread::panicking() {
             dropped.unwrap();
