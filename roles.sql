@@ -15,7 +15,10 @@
 -- else create the three beforehand.
 --
 -- The functions become SECURITY DEFINER: they do their work with their owner's rights, so the
--- roles need none on the tables. That owner is best a role that owns nothing else.
+-- roles need none on the tables. That owner is best a role that owns nothing else, and the schema
+-- one of its own: nobody else may create in it (this file refuses to go on while anybody may), as a
+-- function with the name of one of PostgreSQL's can be called in its place, with the owner's
+-- rights. What others have created there before is not looked for.
 
 DO $$
 DECLARE
@@ -42,6 +45,7 @@ DECLARE
     _table record;
     _function record;
     _grantees text;
+    _creators text;
 BEGIN
     IF _schema IS NULL OR to_regprocedure(format('%I.pgqrs_schema_version()', _schema)) IS NULL THEN
         RAISE EXCEPTION 'pgqrs is not installed in schema %', coalesce(_schema, '(none)')
@@ -49,14 +53,24 @@ BEGIN
     END IF;
     _namespace := quote_ident(_schema)::regnamespace;
 
-    -- Who creates a function in the schema can have it called by ours, with the owner's rights.
+    -- Who creates a function in the schema can have it called by ours, with the owner's rights: its
+    -- arguments need only be nearer to the call than those of the one that is meant.
     -- In a schema named public every role may, where the cluster is or was one of PostgreSQL 14.
     EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC, %s', _schema, _all);
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', _schema, _all);
-    -- If the schema is somebody else's, neither of the two did anything.
-    IF has_schema_privilege('public', _namespace, 'CREATE') THEN
-        RAISE EXCEPTION 'everybody may create in schema %, so its functions must not get their owner''s rights',
-            _schema USING HINT = 'Have its owner REVOKE CREATE ON SCHEMA ... FROM PUBLIC.';
+    -- If the schema is somebody else's, neither of the two did anything. And what other roles have
+    -- is not ours to take: they may need it.
+    SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ')
+    INTO _creators
+    FROM pg_namespace n, aclexplode(n.nspacl) a
+    WHERE n.oid = _namespace AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner
+      AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = a.grantee AND r.rolsuper)
+      AND a.grantee <> (SELECT proowner FROM pg_proc
+                        WHERE oid = to_regprocedure(format('%I.pgqrs_schema_version()', _schema)));
+    IF _creators IS NOT NULL THEN
+        RAISE EXCEPTION '% may create in schema %, so its functions must not get their owner''s rights',
+            _creators, _schema
+            USING HINT = format('Have its owner REVOKE CREATE ON SCHEMA %I FROM %s.', _schema, _creators);
     ELSIF NOT (has_schema_privilege('pgqrs_producer', _namespace, 'USAGE')
                AND has_schema_privilege('pgqrs_consumer', _namespace, 'USAGE')
                AND has_schema_privilege('pgqrs_operator', _namespace, 'USAGE')) THEN

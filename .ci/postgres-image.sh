@@ -125,7 +125,7 @@ docker build --network none -t "$tag" - >"$work/log" 2>&1 <<DOCKERFILE || {
 FROM $base
 RUN initdb --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 \
  && echo "listen_addresses = '*'" >> $data/postgresql.conf \
- && echo "max_connections = 200" >> $data/postgresql.conf \
+ && echo "max_connections = 500" >> $data/postgresql.conf \
  && echo "host all all all trust" >> $data/pg_hba.conf
 VOLUME $data
 STOPSIGNAL SIGINT

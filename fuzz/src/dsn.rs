@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use pgqrs::fuzzing::{self, Parsed};
+use pgqrs::postgres::Config;
 use pgqrs::postgres::config::Host;
 use pgqrs::{ErrorKind, Result, Settings};
 
@@ -65,13 +66,8 @@ fn check(dsn: &str, parsed: &Result<Parsed>) {
             ];
             assert!(!texts.into_iter().flatten().any(|text| text.contains('\0')));
             assert!(!config.get_password().unwrap_or_default().contains(&0));
-            for host in config.get_hosts() {
-                let name = match host {
-                    Host::Tcp(name) => name.as_bytes(),
-                    Host::Unix(path) => path.as_os_str().as_bytes(),
-                };
-                assert!(!name.contains(&0));
-            }
+            assert!(!hosts_of(config).any(|host| host.contains(&0)));
+            check_sent(dsn, config);
             assert_eq!(*settings, Settings::default());
         }
         Ok(Parsed::Sqlite { settings, .. } | Parsed::Mock { settings }) => {
@@ -86,6 +82,44 @@ fn check(dsn: &str, parsed: &Result<Parsed>) {
             assert!(!has_password(dsn) || !told.contains(SECRET), "{told}");
         }
     }
+}
+
+/// What a DSN has as its password is nothing else to the driver: hosts are looked up, and names are
+/// repeated by the server.
+pub(crate) fn check_sent(dsn: &str, config: &Config) {
+    assert!(
+        !is_password(dsn) || !is_in_a_name(config),
+        "{dsn:?} is {config:?}"
+    );
+}
+
+fn is_in_a_name(config: &Config) -> bool {
+    let names = [config.get_user(), config.get_dbname()];
+    let mut names = names.into_iter().flatten().map(str::as_bytes);
+    let has = |name: &[u8]| name.windows(SECRET.len()).any(|it| it == SECRET.as_bytes());
+    names.any(has) || hosts_of(config).any(has)
+}
+
+fn hosts_of(config: &Config) -> impl Iterator<Item = &[u8]> {
+    config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.as_bytes(),
+        Host::Unix(path) => path.as_os_str().as_bytes(),
+    })
+}
+
+/// Whether [`SECRET`] is certain to be part of a password: it follows `password=`, or is in a URL
+/// between a colon and an `@`, before any parameters; and it stands nowhere else, not even escaped.
+fn is_password(dsn: &str) -> bool {
+    let mut parts = dsn.split(SECRET);
+    let (Some(before), Some(behind), None) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let mut prefixes = ["postgres://", "postgresql://"].iter();
+    let place = prefixes.find_map(|prefix| before.strip_prefix(prefix));
+    let place = place.filter(|place| !place.contains('?'));
+    let behind = behind.split('?').next().unwrap_or_default();
+    let in_url = place.is_some_and(|place| place.contains(':')) && behind.contains('@');
+    !dsn.contains(['%', '\\']) && (in_url || before.ends_with("password="))
 }
 
 /// Whether [`SECRET`] is, or may be meant as, part of a password, and stands nowhere else.
@@ -105,4 +139,26 @@ pub(crate) fn has_password(dsn: &str) -> bool {
         .split_once("://")
         .is_some_and(|(_, user)| user.contains(':') && behind.contains('@'));
     in_url || before.contains("password=")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DSNs whose password the driver alone would send as something else.
+    const CUT: [&str; 5] = [
+        "postgresql://h/db?user=me@x&password=s3cret",
+        "postgresql://h/db?user=me@x/y&password=s3cret",
+        "postgresql://me:p@s3cret/x@h/db",
+        "host=h user= password=s3cret",
+        "host=h;user=me;password=s3cret",
+    ];
+
+    #[test]
+    fn what_the_driver_would_cut_is_refused_and_would_be_found() {
+        for dsn in CUT {
+            assert!(is_password(dsn) && is_in_a_name(&dsn.parse().unwrap()));
+            assert!(fuzzing::postgres_dsn(dsn).is_err(), "{dsn}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use pgqrs::fuzzing::{self, Parsed};
 use pgqrs::{ErrorKind, MAX_SPAN, Settings, span_micros};
 
-use crate::dsn::{SECRET, has_password};
+use crate::dsn::{SECRET, check_sent, has_password};
 use crate::{planted, told};
 
 /// A setting that is taken is what its variable says, and in its range; one that is not set is the
@@ -80,6 +80,7 @@ impl Vars {
                 );
                 assert_eq!(schema, self.text("SCHEMA").unwrap_or("public"));
                 check_schema(&schema);
+                check_sent(self.text("DSN").unwrap_or_default(), &config);
                 if let Some(timeout) = config.get_connect_timeout() {
                     assert!(!timeout.is_zero());
                 }

@@ -47,7 +47,8 @@ pub struct PgStoreBuilder {
 impl PgStore {
     /// Connects to a database with the default settings.
     ///
-    /// `dsn` is a `postgresql://` URL or a `key=value` string, as libpq takes them. Without
+    /// `dsn` is a `postgresql://` URL or a `key=value` string, as libpq takes them. In a URL, write
+    /// `%40` for an `@` in a name or a password, `%2F` for a `/` and `%3F` for a `?`. Without
     /// TLS: for that, see [`PgStoreBuilder::build_with_tls`].
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! Reading a DSN, and saying what is wrong with it without repeating any of it: what follows a
 //! character that should have been written otherwise may well be the password.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::str::FromStr;
 
 use postgres::Config;
+use postgres::config::Host;
 
 use crate::error::{Error, Result};
 
@@ -31,25 +33,12 @@ const UNSUPPORTED: [&str; 15] = [
 const INVALID_VALUE: &str = "invalid value for option `";
 const UNKNOWN_OPTION: &str = "unknown option `";
 
+/// How a password begins that has become a part of something else.
+const PASSWORDS: [&str; 3] = ["password=", "passwd=", "pwd="];
+
 pub(super) fn parse(dsn: &str) -> Result<Config> {
-    // No source: it has the bit that was not understood.
-    let refused = |why: &str| Err(Error::invalid(format!("the DSN does not parse: {why}")));
-    let at = "write %40 for an \"@\" in a name or a password";
-    let url = ["postgres://", "postgresql://"]
-        .iter()
-        .find_map(|prefix| dsn.strip_prefix(prefix));
-    if let Some((credentials, rest)) = url.and_then(|url| url.split_once('@')) {
-        // Else a part of the password would be taken for a name, to be told to a stranger and
-        // in every error.
-        if credentials.contains("password=") {
-            return refused(&format!("there is an \"@\" in its parameters; {at}"));
-        }
-        let place = rest.split('?').next().unwrap_or_default();
-        if place.contains('@') {
-            return refused(&format!("there is more than one \"@\" in it; {at}"));
-        }
-    }
-    let config = Config::from_str(dsn).or_else(|error| {
+    check_ats(dsn)?;
+    let config = Config::from_str(dsn).map_err(|error| {
         let said = error.source().map(ToString::to_string).unwrap_or_default();
         let option = said.strip_prefix(UNKNOWN_OPTION);
         let option = option.and_then(|rest| rest.strip_suffix('`'));
@@ -66,7 +55,37 @@ pub(super) fn parse(dsn: &str) -> Result<Config> {
         }
     })?;
     check_address(&config, dsn)?;
+    check_names(&config)?;
     Ok(config)
+}
+
+/// Without a source: that has the bit that was not understood.
+fn refused(why: &str) -> Error {
+    Error::invalid(format!("the DSN does not parse: {why}"))
+}
+
+/// Refuses a URL that the driver would cut elsewhere than is meant: what is before its first "@" is
+/// a name and a password to the driver, even if that "@" is in a parameter. Then a part of the
+/// password would be taken for a host, and strangers asked for it, or for a database, whose name
+/// the server repeats.
+fn check_ats(dsn: &str) -> Result<()> {
+    let mut prefixes = ["postgres://", "postgresql://"].iter();
+    let url = prefixes.find_map(|prefix| dsn.strip_prefix(prefix));
+    let Some(url) = url.filter(|url| url.contains('@')) else {
+        return Ok(());
+    };
+    let place = url.split('?').next().unwrap_or_default();
+    let servers = place.split('/').next().unwrap_or_default();
+    let why = if !servers.contains('@') {
+        "there is a \"/\" or a \"?\" before the \"@\" in it"
+    } else if place.matches('@').count() > 1 {
+        "there is more than one \"@\" in it"
+    } else {
+        return Ok(());
+    };
+    Err(refused(&format!(
+        "{why}; in a name or a password, write %40 for \"@\", %2F for \"/\", %3F for \"?\""
+    )))
 }
 
 /// Refuses what the driver refuses only when it connects: there it would seem to be the network's
@@ -88,6 +107,48 @@ fn check_address(config: &Config, dsn: &str) -> Result<()> {
         return Ok(());
     };
     Err(Error::invalid(format!("the DSN {why}")))
+}
+
+/// Refuses a password that has become a part of what everybody may see: by an empty value, which
+/// is none to the driver but takes what follows for its own (`user= password=…`), or by separators
+/// of other kinds of texts (`host=db;password=…`).
+fn check_names(config: &Config) -> Result<()> {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => Cow::from(name),
+        #[cfg(unix)]
+        Host::Unix(path) => path.to_string_lossy(),
+    });
+    let others = [
+        ("user", config.get_user()),
+        ("dbname", config.get_dbname()),
+        ("options", config.get_options()),
+        ("application_name", config.get_application_name()),
+    ];
+    let others = others.map(|(option, text)| (option, Cow::from(text.unwrap_or_default())));
+    let mut texts = hosts.map(|host| ("host", host)).chain(others);
+    let found = texts.find_map(|(option, text)| Some((option, foreign(option, &text)?)));
+    found.map_or(Ok(()), |(option, what)| {
+        Err(Error::invalid(format!(
+            "the DSN has \"{what}\" in its {option}; write '' for an empty value, and nothing but \
+             spaces between options, or nothing but \"&\" in a URL"
+        )))
+    })
+}
+
+/// What shows that there is more in an option's value than should be.
+fn foreign(option: &str, text: &str) -> Option<&'static str> {
+    let lower = text.to_ascii_lowercase();
+    if let Some(name) = PASSWORDS.into_iter().find(|name| lower.contains(name)) {
+        return Some(name);
+    }
+    let url = text.split_once("://");
+    if url.is_some_and(|(_, rest)| rest.contains('@')) {
+        return Some("://");
+    }
+    // No server's name has one of these in it. A path may.
+    let is_server = option == "host" && !text.starts_with('/');
+    let mut marks = ["=", "@"].into_iter();
+    marks.find(|mark| is_server && text.contains(mark))
 }
 
 #[cfg(test)]

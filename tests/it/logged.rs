@@ -4,13 +4,14 @@ use std::sync::{Mutex, PoisonError};
 
 use log::{LevelFilter, Metadata, Record};
 
-/// The words that are listened for, and what was heard.
-#[derive(Default)]
+/// What is listened for, and what was heard.
 struct Heard {
-    words: Vec<String>,
-    /// Targets and texts, without what varies: each once.
-    kinds: Vec<(String, String)>,
+    /// Texts that nothing should have in it.
+    secrets: Vec<String>,
     leaks: Vec<String>,
+    /// Targets, parts of what they should log, and whether they did. All else is forgotten: other
+    /// tests make the log long.
+    expected: Vec<(&'static str, &'static str, bool)>,
 }
 
 struct Logger(Mutex<Option<Heard>>);
@@ -23,15 +24,14 @@ impl log::Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let text = record.args().to_string();
+        let (target, text) = (record.target(), record.args().to_string());
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(heard) = &mut *heard else { return };
-        if heard.words.iter().any(|word| text.contains(word)) {
-            heard.leaks.push(format!("{}: {text}", record.target()));
+        if heard.secrets.iter().any(|secret| text.contains(secret)) {
+            heard.leaks.push(format!("{target}: {text}"));
         }
-        // Other tests make the log long.
-        if heard.kinds.len() < 10_000 {
-            heard.kinds.push((record.target().to_owned(), text));
+        for (by, said, is_said) in &mut heard.expected {
+            *is_said |= *by == target && text.contains(*said);
         }
     }
 
@@ -42,11 +42,15 @@ impl log::Log for Logger {
 pub(crate) struct Log;
 
 impl Log {
-    pub(crate) fn listen(words: &[&str]) -> Self {
-        let words = words.iter().map(|word| (*word).to_owned()).collect();
+    /// For texts that nothing should have in it, and for what targets should log.
+    pub(crate) fn listen(secrets: &[&str], expected: &[(&'static str, &'static str)]) -> Self {
         let heard = Heard {
-            words,
-            ..Heard::default()
+            secrets: secrets.iter().map(|secret| (*secret).to_owned()).collect(),
+            leaks: Vec::new(),
+            expected: expected
+                .iter()
+                .map(|(by, said)| (*by, *said, false))
+                .collect(),
         };
         *LOGGER.0.lock().unwrap() = Some(heard);
         let _ = log::set_logger(&LOGGER); // fails the second time
@@ -54,19 +58,19 @@ impl Log {
         Self
     }
 
-    /// Whether something like this was logged.
-    pub(crate) fn has(&self, target: &str, said: &str) -> bool {
+    /// What should have been logged and was not.
+    pub(crate) fn missing(&self) -> Vec<(&'static str, &'static str)> {
         let heard = LOGGER.0.lock().unwrap();
-        let mut kinds = heard.iter().flat_map(|heard| &heard.kinds);
-        kinds.any(|(by, text)| by == target && text.contains(said))
+        let expected = heard.iter().flat_map(|heard| &heard.expected);
+        let missing = expected.filter(|(_, _, is_said)| !is_said);
+        missing.map(|(by, said, _)| (*by, *said)).collect()
     }
 
-    /// What was logged with one of the words in it.
+    /// What was logged with a secret in it.
     pub(crate) fn leaks(&self) -> Vec<String> {
         let heard = LOGGER.0.lock().unwrap();
-        heard
-            .as_ref()
-            .map_or_else(Vec::new, |heard| heard.leaks.clone())
+        let leaks = heard.iter().flat_map(|heard| &heard.leaks);
+        leaks.cloned().collect()
     }
 }
 

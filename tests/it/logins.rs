@@ -4,6 +4,8 @@ use pgqrs::PgStore;
 use postgres::{Client, NoTls};
 
 use crate::pg::Pg;
+use crate::support::wait_until;
+use crate::told::MINUTE;
 
 /// What is run after the installation.
 pub(crate) const ROLES: &str = include_str!("../../roles.sql");
@@ -79,11 +81,30 @@ impl Login<'_> {
     }
 }
 
+impl Login<'_> {
+    /// How many sessions it has.
+    pub(crate) fn sessions(&self, client: &mut Client) -> i64 {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1";
+        client.query_one(sql, &[&self.name]).unwrap().get(0)
+    }
+}
+
 impl Drop for Login<'_> {
     fn drop(&mut self) {
+        let mut client = self.pg.client();
+        // A session that is ending drops its temporary tables, which must not happen while they are
+        // being given to another owner. After a failure, there may be sessions that do not end.
+        if !std::thread::panicking() {
+            wait_until("a login's sessions to end", MINUTE, || {
+                self.sessions(&mut client) == 0
+            });
+        }
         let name = &self.name;
-        let sql = format!("REASSIGN OWNED BY \"{name}\" TO CURRENT_USER; DROP ROLE \"{name}\"");
-        let dropped = self.pg.client().batch_execute(&sql);
+        // What it owns is the schema's and stays; what it was granted goes.
+        let sql = format!(
+            "REASSIGN OWNED BY \"{name}\" TO CURRENT_USER; DROP OWNED BY \"{name}\"; DROP ROLE \"{name}\""
+        );
+        let dropped = client.batch_execute(&sql);
         if !std::thread::panicking() {
             dropped.unwrap();
         }

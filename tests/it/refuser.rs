@@ -12,8 +12,17 @@ const SSL_REQUEST: [u8; 4] = 80_877_103_i32.to_be_bytes();
 const ASK: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 3];
 
 pub(crate) struct Refuser {
-    address: SocketAddr,
-    sent: Arc<Mutex<Option<String>>>,
+    pub(crate) address: SocketAddr,
+    sent: Arc<Mutex<Sent>>,
+}
+
+/// What clients have sent.
+#[derive(Default)]
+struct Sent {
+    /// The user, the database and the like, of all of them.
+    names: String,
+    /// The last one's.
+    password: Option<String>,
 }
 
 impl Refuser {
@@ -21,7 +30,7 @@ impl Refuser {
     pub(crate) fn saying(refusal: Option<(&'static str, &'static str)>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let sent = Arc::new(Mutex::new(None));
+        let sent = Arc::new(Mutex::default());
         let shared = Arc::clone(&sent);
         // Runs as long as the test does: it is connected to by nobody else.
         thread::spawn(move || {
@@ -39,23 +48,31 @@ impl Refuser {
 
     /// What the last one has sent.
     pub(crate) fn password_sent(&self) -> Option<String> {
-        self.sent.lock().unwrap().clone()
+        self.sent.lock().unwrap().password.clone()
+    }
+
+    /// The users, databases and the like that were asked for.
+    pub(crate) fn names_sent(&self) -> String {
+        self.sent.lock().unwrap().names.clone()
     }
 }
 
 fn refuse(
     mut client: TcpStream,
     refusal: Option<(&str, &str)>,
-    sent: &Mutex<Option<String>>,
+    sent: &Mutex<Sent>,
 ) -> io::Result<()> {
-    while read(&mut client)?.starts_with(&SSL_REQUEST) {
+    let mut first = read(&mut client)?;
+    while first.starts_with(&SSL_REQUEST) {
         client.write_all(b"N")?;
+        first = read(&mut client)?;
     }
+    sent.lock().unwrap().names += &String::from_utf8_lossy(&first);
     client.write_all(&ASK)?;
     client.read_exact(&mut [0; 1])?; // the type of its message
     let password = read(&mut client)?;
     let password = String::from_utf8_lossy(&password);
-    *sent.lock().unwrap() = Some(password.trim_end_matches('\0').to_owned());
+    sent.lock().unwrap().password = Some(password.trim_end_matches('\0').to_owned());
     if let Some((code, text)) = refusal {
         let fields = format!("SFATAL\0VFATAL\0C{code}\0M{text}\0\0");
         let length = u32::try_from(fields.len() + 4).unwrap();

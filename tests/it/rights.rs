@@ -135,6 +135,8 @@ fn the_owners_rights_come_with_a_search_path_of_their_own() {
             "SET search_path TO pg_temp, \"{schema}\"; SELECT pgqrs_enqueue('tasks', '1')"
         ))
         .unwrap();
+    // Not left to the end of the session, which is not waited for.
+    client.batch_execute("DISCARD TEMP").unwrap();
     assert_eq!(pg.store.counts("tasks").unwrap().ready, 1);
 }
 
@@ -156,6 +158,35 @@ fn what_was_given_by_others_is_taken_back() {
     writes_to_no_table(&mut login.client());
     let login = pg.login("p", &["pgqrs_producer"]);
     denied(dequeue(&login.store(), 1, 1), "function pgqrs_dequeue");
+}
+
+/// What another role creates in the schema may be called by the functions, with their owner's
+/// rights, before what is meant.
+#[test]
+fn the_functions_get_no_rights_while_others_may_create_beside_them() {
+    let pg = Pg::with_tasks();
+    let mut client = pg.client();
+    let (m, n) = (pg.login("m", &[]), pg.login("n", &[]));
+    let schema = pg.schema.name();
+    let give = format!(
+        "GRANT CREATE ON SCHEMA \"{schema}\" TO PUBLIC, \"{}\", \"{}\"; GRANT USAGE ON SCHEMA \"{schema}\" TO PUBLIC",
+        n.name, m.name
+    );
+    client.batch_execute(&give).unwrap();
+    let error = client.batch_execute(ROLES).unwrap_err();
+    let error = error.as_db_error().unwrap();
+    let names = format!("{}, {}", m.name, n.name);
+    let said = format!("{names} may create in schema {schema}, so its functions must not get");
+    assert!(error.message().starts_with(&said), "{error}");
+    let take = format!("REVOKE CREATE ON SCHEMA {schema} FROM {names}");
+    assert_eq!(error.hint(), Some(&*format!("Have its owner {take}.")));
+    let sql = "SELECT count(*) FROM pg_proc
+               WHERE pronamespace = current_schema()::regnamespace AND prosecdef";
+    assert_eq!(pg.value::<i64>(sql), 0);
+
+    client.batch_execute(&take).unwrap();
+    client.batch_execute(ROLES).unwrap();
+    assert!(pg.value::<i64>(sql) > 0);
 }
 
 /// As people run it: with psql where there is one, twice, and what it says is nothing.
@@ -232,8 +263,11 @@ fn it_says_where_it_should_have_been_run_and_by_whom() {
          END $$"
     );
     client.batch_execute(&theirs).unwrap();
-    assert!(said(&mut owner.client()).starts_with("everybody may create in schema"));
-    let close = format!("REVOKE CREATE ON SCHEMA \"{schema}\" FROM PUBLIC");
+    assert!(said(&mut owner.client()).starts_with("PUBLIC may create in schema"));
+    // The owner itself may.
+    let close = format!(
+        "REVOKE CREATE ON SCHEMA \"{schema}\" FROM PUBLIC; GRANT CREATE ON SCHEMA \"{schema}\" TO \"{name}\""
+    );
     client.batch_execute(&close).unwrap();
     owner.client().batch_execute(ROLES).unwrap();
 

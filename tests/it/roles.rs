@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::pg::Pg;
 use crate::sleeper::Sleeper;
+use crate::support::wait_until;
 use crate::told::MINUTE;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -220,15 +221,16 @@ fn a_producer_enqueues_and_does_nothing_else() {
     installs_nothing(&store, &login.store_in(&format!("{}_x", login.name)));
 }
 
-/// Fails at 0, which is given up at its second attempt, and is slow with 1.
+/// Fails at 0, which is given up at its second attempt, and holds 1 until its lease was extended.
 fn run_until_empty(store: &PgStore) -> Report {
     WorkerPool::builder(store.clone(), "tasks")
         .threads(2)
-        .lock_time(Duration::from_millis(300))
+        .lock_time(Duration::from_secs(2)) // renewed at a third
         .retry(RetryPolicy::fixed(Duration::ZERO).attempts(2))
-        .handle(|payload: Value, _: &Context| {
+        .handle(|payload: Value, context: &Context| {
             if payload == json!(1) {
-                std::thread::sleep(Duration::from_secs(1)); // longer than the lease
+                let end = context.deadline();
+                wait_until("a longer lease", MINUTE, || context.deadline() > end);
             }
             match payload {
                 Value::Number(number) if number.as_i64() == Some(0) => Err("no".into()),

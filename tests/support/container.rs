@@ -127,7 +127,7 @@ impl Container {
             .with_mapped_port(port, 5432.tcp())
             .with_container_name(&name)
             .with_env_var("POSTGRES_PASSWORD", "postgres")
-            .with_cmd(["postgres", "-c", "max_connections=200"])
+            .with_cmd(["postgres", "-c", "max_connections=500"])
             .start();
         watchdog.tell("done")?;
         let inner = made.map_err(|err| dsn::causes(&err))?;

@@ -256,7 +256,7 @@ impl Local {
             .args(["-p", &self.port.to_string()])
             .args(["-c", "listen_addresses=127.0.0.1"])
             .args(["-c", "unix_socket_directories="])
-            .args(["-c", "max_connections=200"])
+            .args(["-c", "max_connections=500"])
             // In the directory, not in /dev/shm, where a kill would leave it.
             .args(["-c", "dynamic_shared_memory_type=mmap"])
             .stdout(log)

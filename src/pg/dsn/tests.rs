@@ -28,11 +28,15 @@ fn what_parses_is_left_to_the_driver() {
             "s3cret",
         ),
         ("postgres://me:s%403cret@host/db", "s@3cret"),
-        ("postgres://me:s3/cr?et@host/db", "s3/cr?et"),
+        ("postgres://me:s3%2Fcr%3Fet@host/db", "s3/cr?et"),
+        ("postgres://me%40x:s3#cret@host/db", "s3#cret"),
         ("postgres://me:s3:cret@host", "s3:cret"),
         ("postgres://me@host/db?password=s3@cret", "s3@cret"),
         ("postgres://host/db?user=me&password=s3%40cret", "s3@cret"),
+        ("postgres://h/db?user=me%40x&password=s3cret", "s3cret"),
         ("host=db password=s3@cret", "s3@cret"),
+        ("host=db password=pwd=s3@cret user=me@x", "pwd=s3@cret"),
+        ("host=db user='' password=s3cret", "s3cret"),
         ("host=db password='s3 \\' @cret' user=me", "s3 ' @cret"),
     ] {
         assert_eq!(password(dsn), expected, "{dsn}");
@@ -44,7 +48,9 @@ fn what_parses_is_left_to_the_driver() {
 #[test]
 fn what_is_wrong_is_said_and_nothing_repeated() {
     let form = "it is neither a URL";
-    let ats = "there is more than one \"@\" in it; write %40";
+    let ats = "there is more than one \"@\" in it; in a name or a password, write %40";
+    let late =
+        "there is a \"/\" or a \"?\" before the \"@\" in it; in a name or a password, write %40";
     for (dsn, said) in [
         // Of options whose names are known.
         (
@@ -94,17 +100,84 @@ fn what_is_wrong_is_said_and_nothing_repeated() {
         ("postgres://me:p@s3cret/@host/db", ats),
         ("postgres://me:p@x/s3cret@host/db?sslmode=disable", ats),
         ("postgres://me:p@x?s3cret@host/db", form),
-        (
-            "postgres://host/db?user=me&password=s3@cret",
-            "there is an \"@\" in its parameters",
-        ),
-        (
-            "postgres://host?password=s3cret@x",
-            "there is an \"@\" in its parameters",
-        ),
+        // Of what the driver would take for the end of a password, and is not.
+        ("postgres://me:s3/cr?et@host/db", late),
+        ("postgres://host/db?user=me&password=s3@cret", late),
+        ("postgres://host?password=s3cret@x", late),
+        ("postgresql://h/db?user=me@x&password=s3cret", late),
+        ("postgresql://h/db?user=me@x/y&password=s3cret", late),
+        ("postgresql://h?user=me@x&password=s3cret", late),
+        ("postgresql://h:5432/db?user=me@x&password=s3cret", late),
+        ("postgresql://[::1]:5432/db?user=me@x&password=s3cret", late),
+        ("postgresql://h,i:1/db?user=me@x&p%61ssword=s3cret", late),
+        ("postgresql://h/db?user=me@x?user=me&password=s3cret", late),
+        ("postgresql:///db?host=h&user=me@x@y&password=s3cret", late),
+        ("postgresql://h:5432/d@b?user=me&password=s3cret", late),
+        ("postgresql://h/db#me@x?user=me&password=s3cret", late),
+        ("postgresql://me:s3cret@h1,me:s3cret@h2/db", ats),
+        ("postgresql://me:s3cret@h/d@b", ats),
     ] {
         let text = refusal(dsn);
         assert!(text.starts_with(said), "{dsn}: {text}");
+    }
+}
+
+/// What the driver takes for a host or a name, and has a password in it.
+#[test]
+fn a_password_that_is_part_of_a_name_is_refused() {
+    for (dsn, what, option) in [
+        // An empty value is none.
+        ("host=h user= password=s3cret", "password=", "user"),
+        ("host=h dbname= password=s3cret", "password=", "dbname"),
+        ("user=me host= password=s3cret", "password=", "host"),
+        ("host=h options= password=s3cret", "password=", "options"),
+        (
+            "host=h application_name= password=s3cret",
+            "password=",
+            "application_name",
+        ),
+        // As others separate options.
+        ("host=h;user=me;password=s3cret", "password=", "host"),
+        ("host=h;user=me;Pwd=s3cret", "pwd=", "host"),
+        ("host=h,user=me,pass=s3cret", "=", "host"),
+        ("host=h user=me;Password=s3cret", "password=", "user"),
+        ("host=/run/x;password=s3cret user=me", "password=", "host"),
+        ("host='h password=s3cret' user=me", "password=", "host"),
+        ("postgresql://h/db?user=me;passwd=s3cret", "passwd=", "user"),
+        (
+            "postgresql://h/db?user=me%26password=s3cret",
+            "password=",
+            "user",
+        ),
+        ("postgresql://h/db&password=s3cret", "password=", "dbname"),
+        (
+            "postgresql://h&user=me&password=s3cret",
+            "password=",
+            "host",
+        ),
+        (
+            "postgresql://h/db?user=me&dbname=x password=s3cret",
+            "password=",
+            "dbname",
+        ),
+        // One DSN in another.
+        ("host=postgresql://me:s3cret@h/db", "://", "host"),
+        ("host=h dbname=postgresql://me:s3cret@h/db", "://", "dbname"),
+        ("host=me:s3cret@h", "@", "host"),
+    ] {
+        let error = parse(dsn).expect_err(dsn);
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
+        let said = format!("the DSN has \"{what}\" in its {option}; write ");
+        assert!(error.to_string().starts_with(&said), "{dsn}: {error}");
+    }
+    // Strange, but nobody's password.
+    for dsn in [
+        "host=h dbname=a=b user=me@x application_name=https://x.example/y",
+        "postgresql://h/a&b;c?user=me=x",
+        "host=/run/a=b@c dbname=d@b",
+    ] {
+        parse(dsn).expect(dsn);
     }
 }
 
