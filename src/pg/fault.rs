@@ -50,6 +50,12 @@ pub(super) fn is_read_only(error: &postgres::Error) -> bool {
     error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
 }
 
+/// Whether the server has undone the call because it and another waited for each other, as a purge
+/// and a settlement of several messages may: again, it finds its way.
+pub(super) fn is_deadlock(error: &postgres::Error) -> bool {
+    error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED)
+}
+
 fn is_io(error: &postgres::Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

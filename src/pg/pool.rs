@@ -16,7 +16,7 @@ use super::sql::{self, Statement};
 use crate::error::Result;
 use crate::span::MAX_SPAN;
 
-/// How often a call is sent again after failing on a dead connection, unexecuted.
+/// How often a call is sent again after failing on a dead connection, unexecuted, or in a deadlock.
 const RETRIES: usize = 3;
 
 /// Runs statements: on a connection of ours, or in the caller's transaction.
@@ -254,8 +254,9 @@ impl Database {
                 drop(conn);
                 self.suspicion.raise();
             }
-            let again =
-                fate == Fate::NotExecuted || (fate == Fate::Unknown && repeat == Repeat::Harmless);
+            let again = fate == Fate::NotExecuted
+                || (fate == Fate::Unknown && repeat == Repeat::Harmless)
+                || fault::is_deadlock(&error);
             if !again || retries == 0 {
                 return Err(fault::error(doing, fate, error));
             }

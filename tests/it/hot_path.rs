@@ -233,6 +233,46 @@ fn a_failure_after_the_archive_is_told() {
     assert_eq!(consumer.archive_many(&held).unwrap(), [archived == 0]);
 }
 
+/// Who settles several messages and who purges their queue may come to wait for each other.
+#[test]
+fn what_a_deadlock_has_undone_is_tried_again() {
+    let pg = Pg::with_tasks();
+    let mut client = pg.client();
+    let mut fail_if = |condition: &str| {
+        let fail = format!(
+            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN
+                 IF {condition} THEN
+                     RAISE EXCEPTION 'by a trigger' USING ERRCODE = 'deadlock_detected';
+                 END IF;
+                 RETURN NULL;
+             END $$"
+        );
+        client.batch_execute(&fail).unwrap();
+    };
+    // A number that was drawn stays so, whatever is undone.
+    fail_if("nextval('tries') < 3");
+    pg.client()
+        .batch_execute(
+            "CREATE SEQUENCE tries;
+             CREATE TRIGGER fail AFTER INSERT ON pgqrs_done EXECUTE FUNCTION fail()",
+        )
+        .unwrap();
+    Producer::new(&pg.store, "tasks")
+        .unwrap()
+        .batch_enqueue(["a", "b"])
+        .unwrap();
+    let messages = consumer(&pg).dequeue().unwrap();
+    assert!(consumer(&pg).archive(&messages[0]).unwrap());
+    assert_eq!(pg.value::<i64>("SELECT last_value FROM tries"), 3);
+
+    fail_if("true");
+    let error = consumer(&pg).archive(&messages[1]).unwrap_err();
+    assert_eq!(error.kind(), pgqrs::ErrorKind::Unavailable, "{error}");
+    let counts = pg.store.counts("tasks").unwrap();
+    assert_eq!((counts.archived, counts.leased), (1, 1));
+}
+
 #[test]
 fn a_statement_timeout_is_told_and_nothing_is_done() {
     let pg = Pg::with_tasks();
