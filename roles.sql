@@ -53,24 +53,28 @@ BEGIN
     END IF;
     _namespace := quote_ident(_schema)::regnamespace;
 
-    -- Who creates a function in the schema can have it called by ours, with the owner's rights: its
-    -- arguments need only be nearer to the call than those of the one that is meant.
+    -- Who creates a function in the schema can have it called by ours, with their owner's rights: it is
+    -- preferred to one of PostgreSQL's if its arguments fit better, as unnest(json[]) to unnest(anyarray).
     -- In a schema named public every role may, where the cluster is or was one of PostgreSQL 14.
     EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC, %s', _schema, _all);
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', _schema, _all);
     -- If the schema is somebody else's, neither of the two did anything. And what other roles have
-    -- is not ours to take: they may need it.
-    SELECT string_agg(DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, ', ')
+    -- is not ours to take: they may need it. Its owner is one of them.
+    SELECT string_agg(DISTINCT CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END, ', ')
     INTO _creators
-    FROM pg_namespace n, aclexplode(n.nspacl) a
-    WHERE n.oid = _namespace AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner
-      AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = a.grantee AND r.rolsuper)
-      AND a.grantee <> (SELECT proowner FROM pg_proc
+    FROM pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a,
+         LATERAL (SELECT CASE WHEN a.grantee = to_regrole('pg_database_owner') THEN
+                                  (SELECT datdba FROM pg_database WHERE datname = current_database())
+                              ELSE a.grantee END) g (grantee)
+    WHERE n.oid = _namespace AND a.privilege_type = 'CREATE'
+      AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = g.grantee AND r.rolsuper)
+      AND g.grantee <> (SELECT proowner FROM pg_proc
                         WHERE oid = to_regprocedure(format('%I.pgqrs_schema_version()', _schema)));
     IF _creators IS NOT NULL THEN
         RAISE EXCEPTION '% may create in schema %, so its functions must not get their owner''s rights',
             _creators, _schema
-            USING HINT = format('Have its owner REVOKE CREATE ON SCHEMA %I FROM %s.', _schema, _creators);
+            USING HINT = format('Have its owner REVOKE CREATE ON SCHEMA %I FROM %s; or give the schema to the '
+                                'functions'' owner, if it is somebody else''s.', _schema, _creators);
     ELSIF NOT (has_schema_privilege('pgqrs_producer', _namespace, 'USAGE')
                AND has_schema_privilege('pgqrs_consumer', _namespace, 'USAGE')
                AND has_schema_privilege('pgqrs_operator', _namespace, 'USAGE')) THEN

@@ -34,7 +34,10 @@ const INVALID_VALUE: &str = "invalid value for option `";
 const UNKNOWN_OPTION: &str = "unknown option `";
 
 /// How a password begins that has become a part of something else.
-const PASSWORDS: [&str; 3] = ["password=", "passwd=", "pwd="];
+const PASSWORDS: [&str; 4] = ["password=", "passwd=", "pwd=", "pass="];
+
+/// What may be meant to end an option's value.
+const SEPARATORS: [char; 6] = [' ', ',', ';', '&', '?', '/'];
 
 pub(super) fn parse(dsn: &str) -> Result<Config> {
     check_ats(dsn)?;
@@ -109,9 +112,8 @@ fn check_address(config: &Config, dsn: &str) -> Result<()> {
     Err(Error::invalid(format!("the DSN {why}")))
 }
 
-/// Refuses a password that has become a part of what everybody may see: by an empty value, which
-/// is none to the driver but takes what follows for its own (`user= password=…`), or by separators
-/// of other kinds of texts (`host=db;password=…`).
+/// Refuses a password that has become a part of what everybody may see: in `user= password=x` the
+/// driver takes `password=x` for the user, in `host=db;password=x` all of it for the host.
 fn check_names(config: &Config) -> Result<()> {
     let hosts = config.get_hosts().iter().map(|host| match host {
         Host::Tcp(name) => Cow::from(name),
@@ -138,7 +140,9 @@ fn check_names(config: &Config) -> Result<()> {
 /// What shows that there is more in an option's value than should be.
 fn foreign(option: &str, text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
-    if let Some(name) = PASSWORDS.into_iter().find(|name| lower.contains(name)) {
+    let parts = || lower.split(SEPARATORS).map(str::trim_start);
+    let mut names = PASSWORDS.into_iter();
+    if let Some(name) = names.find(|name| parts().any(|part| part.starts_with(name))) {
         return Some(name);
     }
     let url = text.split_once("://");

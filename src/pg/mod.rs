@@ -59,10 +59,11 @@ const PURGE_PASSES: usize = 10;
 /// # Connections that die
 ///
 /// After a restart of the server, or when it ends a session, the store reconnects by
-/// itself. A call that certainly was not carried out, or that a deadlock has undone, is sent
-/// again; one whose fate nobody can know fails with [`FateUnknown`](ErrorKind::FateUnknown), unless
-/// twice is as good as once: so an enqueue of messages that all have keys
-/// ([`NewMessage::with_key`]) is sent again.
+/// itself. A call that certainly was not carried out is sent again; one whose fate nobody
+/// can know fails with [`FateUnknown`](ErrorKind::FateUnknown), unless twice is as good as once:
+/// so an enqueue of messages that all have keys ([`NewMessage::with_key`]) is sent again.
+/// A call that a deadlock has undone is made again as well, up to three times; then it fails with
+/// [`Unavailable`](ErrorKind::Unavailable).
 ///
 /// A peer that is gone without a word (a cut cable, a machine without power) is noticed by TCP
 /// within about a minute, unless the DSN sets `keepalives_idle`, `keepalives_interval`,

@@ -172,34 +172,36 @@ fn a_lease_that_was_not_over_is_found() {
     only(ledgers_wrong(nobodys, ""), &[Wrong::NeverLeased]);
 }
 
-/// Delivery 2 of message 115, what is said of it, and a third that begins at some time after it has
+/// Delivery 2 of message 114, what is said of it, and a third that begins at some time after it has
 /// lapsed; on a server that has forgotten leases, or not.
 fn third(said: &str, begins: i64, leases_forgotten: bool) -> BTreeSet<Wrong> {
-    let second = "leased 115 1 2 false 20 29 producer 15";
-    let end = |n: u32| format!("ending 115 1 {n} Archive\n    ended 115 1 {n} Archive Yes");
+    let second = "leased 114 1 2 false 20 29 producer 14";
+    let end = |n: u32| format!("ending 114 1 {n} Archive\n    ended 114 1 {n} Archive Yes");
     let from = format!("{second}\n    {}", end(2));
-    let third = format!("leased 115 1 3 true {begins} 99 producer 15");
+    let third = format!("leased 114 1 3 true {begins} 99 producer 14");
     let to = format!("{second}\n{said}\n{third}\n{}", end(3));
     let archived = |tables: &mut Snapshot| {
-        tables.states.insert(115, vec![(State::Archived, 3)]);
+        tables.states.insert(114, vec![(State::Archived, 3)]);
     };
     wrongs_of(&from, &to, archived, leases_forgotten)
 }
 
-/// What is about to be ended is told to be owned, and not extended.
+/// What somebody is about to end, or tries to too late, is told to be owned, and not extended.
 #[test]
 fn a_lease_that_was_extended_is_over_later() {
-    let extended = "extended 115 1 2 40";
+    let extended = "extended 114 1 2 40";
     only(third("", 35, false), &[]);
     only(third(extended, 35, false), &[Wrong::LeaseTaken]);
     only(third(extended, 40, false), &[]);
-    let refused = format!("ending 115 1 2 Archive\n{extended}\nended 115 1 2 Archive Refused");
+    let refused = format!("ending 114 1 2 Archive\n{extended}\nended 114 1 2 Archive Refused");
     only(third(&refused, 35, false), &[]);
+    let late = format!("ending 114 1 1 Archive\n{extended}\nended 114 1 1 Archive No");
+    only(third(&late, 35, false), &[]);
 }
 
 #[test]
 fn a_lease_that_was_forgotten_is_not_waited_for() {
-    let again = "leased 115 2 2 true 22 25 producer 15";
+    let again = "leased 114 2 2 false 22 25 producer 14";
     only(third(again, 26, true), &[]);
     only(third(again, 24, true), &[Wrong::LeaseTaken]);
 }

@@ -1,9 +1,6 @@
 //! Servers that end sessions, shut down at once, and die.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::audit::Wrong;
 use crate::harness::child::Role;
@@ -11,29 +8,23 @@ use crate::harness::line::Line;
 use crate::harness::run::{Run, terminate_sessions};
 use crate::support::{private_server, wait_until};
 
-const FIFTH_OF_A_SECOND: Duration = Duration::from_millis(200);
-
 #[test]
 fn sessions_are_terminated_several_times_a_second() {
     let server = private_server();
     let mut run = Run::new(server.dsn(), "public");
     run.with_everybody().progress(100);
     let mut client = run.client();
-    let terminated = AtomicI64::new(0);
-    thread::scope(|scope| {
-        let (_until_dropped, stop) = mpsc::channel::<()>();
-        let terminated = &terminated;
-        scope.spawn(move || {
-            while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(FIFTH_OF_A_SECOND) {
-                let those = terminate_sessions(&mut client);
-                terminated.fetch_add(those, Ordering::Relaxed);
-            }
-        });
-        while terminated.load(Ordering::Relaxed) < 100 {
-            run.progress(100);
-        }
-        run.wait("a call to be in doubt", |now| now.unknown > 0);
-    });
+    // So many messages come and go in a fraction of a second. By the clock, nobody might get
+    // anywhere on a slow machine.
+    let (mut rounds, mut terminated) = (0, 0);
+    let began = Instant::now();
+    while rounds < 20 || terminated < 100 || run.figures().unknown == 0 {
+        terminated += terminate_sessions(&mut client);
+        run.progress(20);
+        rounds += 1;
+        assert!(rounds < 500, "{terminated} were, and nobody minds");
+    }
+    println!("{rounds} times in {:?}", began.elapsed());
     run.holds();
 }
 
@@ -125,7 +116,8 @@ fn a_lease_is_forgotten() -> bool {
 #[test]
 fn an_enqueue_that_is_not_flushed_is_found_to_be_lost() {
     // As above, it may be flushed all the same.
-    assert!((0..5).any(|_| an_enqueue_is_found_to_be_lost()));
+    let found = (0..5).any(|_| an_enqueue_is_found_to_be_lost());
+    assert!(found, "nothing was lost, or it was not found");
 }
 
 fn an_enqueue_is_found_to_be_lost() -> bool {

@@ -45,12 +45,10 @@ fn try_to_upgrade(client: &mut Client, round: usize) -> Result<(), postgres::Err
 fn the_schema_is_upgraded_under_load() {
     let schema = Schema::new();
     let mut run = Run::new(server().dsn(), schema.name());
-    let older = env::var_os("PGQRS_OLDER_CLIENT");
     run.with_everybody();
-    if let Some(older) = older {
-        run.runs(Path::new(&older));
+    if let Some(older) = env::var_os("PGQRS_OLDER_CLIENT") {
+        run.with_everybody_of(Path::new(&older));
     }
-    run.with_everybody();
     for round in 0..4 {
         run.progress(150);
         upgrade(&mut run.client(), round);

@@ -94,7 +94,8 @@ fn an_idle_pool_makes_at_most_four_statements_a_second() {
         let made = idle.statements(&mut counting) - before;
         let seconds = began.elapsed().as_secs_f64();
         let name = idle.database;
-        assert!(made >= LOOKS as f64, "{name}: {made}: they are not counted");
+        let counted = made + EDGES >= LOOKS as f64;
+        assert!(counted, "{name}: {made}: they are not counted");
         assert!(
             made <= seconds * idle.at_most + EDGES,
             "{name}: {made} statements in {seconds:.2} s"

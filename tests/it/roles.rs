@@ -225,7 +225,7 @@ fn a_producer_enqueues_and_does_nothing_else() {
 fn run_until_empty(store: &PgStore) -> Report {
     WorkerPool::builder(store.clone(), "tasks")
         .threads(2)
-        .lock_time(Duration::from_secs(2)) // renewed at a third
+        .lock_time(Duration::from_secs(6)) // renewed at a third
         .retry(RetryPolicy::fixed(Duration::ZERO).attempts(2))
         .handle(|payload: Value, context: &Context| {
             if payload == json!(1) {

@@ -38,6 +38,14 @@ fn what_parses_is_left_to_the_driver() {
         ("host=db password=pwd=s3@cret user=me@x", "pwd=s3@cret"),
         ("host=db user='' password=s3cret", "s3cret"),
         ("host=db password='s3 \\' @cret' user=me", "s3 ' @cret"),
+        (
+            "host=db options='-c app.password=x' password=s3cret",
+            "s3cret",
+        ),
+        (
+            "host=db application_name=bypass=1 password=s3cret",
+            "s3cret",
+        ),
     ] {
         assert_eq!(password(dsn), expected, "{dsn}");
     }
@@ -137,6 +145,13 @@ fn a_password_that_is_part_of_a_name_is_refused() {
             "application_name",
         ),
         // As others separate options.
+        ("host=h user= pass=s3cret", "pass=", "user"),
+        ("host=h dbname=app;pass=s3cret", "pass=", "dbname"),
+        (
+            "host=h options='-c a=b password=s3cret'",
+            "password=",
+            "options",
+        ),
         ("host=h;user=me;password=s3cret", "password=", "host"),
         ("host=h;user=me;Pwd=s3cret", "pwd=", "host"),
         ("host=h,user=me,pass=s3cret", "=", "host"),

@@ -335,9 +335,8 @@ impl Store for Broken {
     ) -> Result<Vec<bool>> {
         match self.fault {
             // Nobody must learn of it before the settlement.
-            Some(Fault::NoFence | Fault::AcknowledgedTwice | Fault::ExtensionForgotten) => {
-                Ok(vec![true; receipts.len()])
-            }
+            Some(Fault::NoFence | Fault::AcknowledgedTwice) => Ok(vec![true; receipts.len()]),
+            Some(Fault::ExtensionForgotten) => Ok(vec![true; receipts.len()]),
             _ => self.inner.extend_visibility(queue_id, receipts, by),
         }
     }

@@ -62,7 +62,8 @@ impl<S> Recorded<S> {
             if !owned {
                 return Some(Line::Lost { delivery });
             }
-            // It has not begun before it was asked for, which was so long after the dequeue.
+            // The server did so after the call, so this is its end at least: the lease's beginning,
+            // the time from when that was heard of to the call, and what was asked for.
             let (from, at) = leased.get(&delivery)?;
             let until = from + span_micros(called.duration_since(*at) + by);
             Some(Line::Extended { delivery, until })

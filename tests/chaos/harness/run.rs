@@ -21,7 +21,7 @@ use crate::support::wait_until;
 
 /// For how long the last worker may do nothing of what is left, unless told otherwise. Longer than
 /// any lease.
-const DRAIN: Duration = Duration::from_secs(40);
+const DRAIN: Duration = Duration::from_secs(70);
 
 /// What all processes are started with; what a scenario sets comes after it.
 const SETTINGS: [(&str, &str); 8] = [
@@ -97,11 +97,6 @@ impl Run {
         self
     }
 
-    /// Has the processes that are started from now on run another version of the program.
-    pub(crate) fn runs(&mut self, program: &Path) {
-        program.clone_into(&mut self.program);
-    }
-
     /// Says that the server may forget leases: it is going to crash.
     pub(crate) fn may_forget_leases(&mut self) {
         self.leases_forgotten = true;
@@ -129,6 +124,13 @@ impl Run {
         self.start(Role::Worker);
         self.start(Role::Consumer);
         self
+    }
+
+    /// The same, of another version of the program.
+    pub(crate) fn with_everybody_of(&mut self, program: &Path) {
+        let ours = std::mem::replace(&mut self.program, program.to_owned());
+        self.with_everybody();
+        self.program = ours;
     }
 
     /// Starts another process, and returns its number.

@@ -181,11 +181,13 @@ fn pass_on(
         while state.frozen && number > state.hung_up {
             state = shared.thawed.wait(state).unwrap();
         }
-        if was_frozen {
-            count += read_ready(from, &mut buffer[count..])?;
-        }
         if count == 0 || number <= state.hung_up {
             return Ok(());
+        }
+        if was_frozen {
+            drop(state);
+            count += read_on(from, &mut buffer[count..])?;
+            state = shared.state.lock().unwrap();
         }
         let cuts = match direction {
             Direction::Answers => &mut state.cut_answers,
@@ -202,9 +204,9 @@ fn pass_on(
     }
 }
 
-/// Reads what has arrived, and waits for no more.
-fn read_ready(mut from: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    from.set_read_timeout(Some(Duration::from_millis(1)))?;
+/// Reads until the other side has said nothing for a second, or ends.
+fn read_on(mut from: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    from.set_read_timeout(Some(Duration::from_secs(1)))?;
     let mut count = 0;
     let end = loop {
         match from.read(&mut buffer[count..]) {

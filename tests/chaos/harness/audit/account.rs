@@ -52,9 +52,26 @@ pub(super) struct Story {
     pub(super) tries: BTreeMap<(Delivery, End), Tries>,
     /// Deliveries that an extension was told they own nothing.
     pub(super) lost: Vec<Delivery>,
+    /// Those that were told that they are extended, and until when at least.
+    extended: Vec<(Delivery, i64)>,
 }
 
 impl Story {
+    /// Moves the ends of the leases that were extended.
+    fn extend(&mut self) {
+        // The lock may also be that of an earlier delivery, which comes too late.
+        let late = |of: &Delivery| {
+            let mut tries = self.tries.iter();
+            tries.any(|((tried, _), tries)| tried.read_ct < of.read_ct && tries.yes == 0)
+        };
+        for (delivery, until) in self.extended.iter().filter(|(of, _)| !late(of)) {
+            let mut leases = self.leases.iter_mut();
+            if let Some(lease) = leases.find(|lease| lease.delivery == *delivery) {
+                lease.span.end = lease.span.end.max(*until);
+            }
+        }
+    }
+
     /// The deliveries that may have ended it so.
     pub(super) fn may_have(&self, end: End) -> impl Iterator<Item = &Delivery> {
         let tries = self.tries.iter();
@@ -147,12 +164,10 @@ pub(super) fn stories(ledgers: &[Ledger]) -> BTreeMap<i64, Story> {
             }),
             Line::Extended { delivery, until } => {
                 let story = stories.entry(delivery.id).or_default();
-                // While somebody is about to end it, it is told to be owned, and left as it is.
+                // An extension that meets the lock of a settlement of the same delivery answers
+                // that it is owned, and changes nothing.
                 if !story.tries.keys().any(|(tried, _)| tried == delivery) {
-                    let mut leases = story.leases.iter_mut();
-                    if let Some(lease) = leases.find(|lease| lease.delivery == *delivery) {
-                        lease.span.end = lease.span.end.max(*until);
-                    }
+                    story.extended.push((*delivery, *until));
                 }
             }
             Line::Ending { delivery, end } => {
@@ -177,5 +192,6 @@ pub(super) fn stories(ledgers: &[Ledger]) -> BTreeMap<i64, Story> {
             _ => {}
         }
     }
+    stories.values_mut().for_each(Story::extend);
     stories
 }

@@ -59,7 +59,8 @@ impl Audit {
                 if read_ct > 1 && !lease.lapsed && !released {
                     self.find(Wrong::LeaseTaken, &about);
                 }
-                // The last of those, if the server has forgotten one.
+                // After a crash there may be two with this count; the later one is the one that
+                // lapsed.
                 let others = story.leases.iter().filter(|other| before(&&other.delivery));
                 let last = others.max_by_key(|other| other.span.start);
                 if last.is_some_and(|last| lease.lapsed && lease.span.start < last.span.end) {
