@@ -94,12 +94,7 @@ pub(crate) fn check_sent(dsn: &str, config: &Config) {
 }
 
 fn is_in_a_name(config: &Config) -> bool {
-    let names = [
-        config.get_user(),
-        config.get_dbname(),
-        config.get_options(),
-        config.get_application_name(),
-    ];
+    let names = [config.get_user(), config.get_dbname()];
     let mut names = names.into_iter().flatten().map(str::as_bytes);
     let has = |name: &[u8]| name.windows(SECRET.len()).any(|it| it == SECRET.as_bytes());
     names.any(has) || hosts_of(config).any(has)

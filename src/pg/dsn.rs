@@ -140,9 +140,14 @@ fn check_names(config: &Config) -> Result<()> {
 /// What shows that there is more in an option's value than should be.
 fn foreign(option: &str, text: &str) -> Option<&'static str> {
     let lower = text.to_ascii_lowercase();
-    let parts = || lower.split(SEPARATORS).map(str::trim_start);
+    // These two may have it in them and mean something else: `app.password=x`.
+    let is_free = ["options", "application_name"].contains(&option);
+    let begins = |name: &str| lower.split(SEPARATORS).any(|part| part.starts_with(name));
     let mut names = PASSWORDS.into_iter();
-    if let Some(name) = names.find(|name| parts().any(|part| part.starts_with(name))) {
+    if let Some(name) = names.find(|name| match is_free {
+        true => begins(name),
+        false => lower.contains(*name),
+    }) {
         return Some(name);
     }
     let url = text.split_once("://");

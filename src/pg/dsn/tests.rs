@@ -145,6 +145,7 @@ fn a_password_that_is_part_of_a_name_is_refused() {
             "application_name",
         ),
         // As others separate options.
+        ("host=/x:password=s3cret user=me", "password=", "host"),
         ("host=h user= pass=s3cret", "pass=", "user"),
         ("host=h dbname=app;pass=s3cret", "pass=", "dbname"),
         (
