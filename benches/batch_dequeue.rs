@@ -7,9 +7,6 @@
 //!
 //! Each measurement drains a queue that was filled beforehand; the filling is not timed.
 
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -92,7 +89,7 @@ fn mock(criterion: &mut Criterion) {
 }
 
 fn postgres(criterion: &mut Criterion) {
-    let schema = support::Schema::new();
+    let schema = pgqrs_test_support::Schema::new();
     let store = PgStore::builder(schema.dsn())
         .schema(schema.name())
         .build()

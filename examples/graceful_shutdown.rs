@@ -1,21 +1,18 @@
 //! A worker that ends well: Ctrl-C or SIGTERM stops it, and a second one ends it at once.
 //!
 //! ```text
-//! PGQRS_DSN=postgresql://localhost/mydb cargo run --release --example graceful_shutdown
+//! PGQRS_DSN=postgresql://localhost/mydb cargo run --example graceful_shutdown -- [MESSAGES]
 //! ```
 //!
-//! What runs is finished, what was only fetched is given back. Without `PGQRS_DSN` it starts a
-//! throwaway Postgres, with some work in it.
-
-#[path = "../tests/support/mod.rs"]
-mod support;
+//! It first enqueues so many messages to work on, if told to. What runs when it is stopped is
+//! finished; what was only fetched is released.
 
 use std::error::Error;
 use std::process;
 use std::thread;
 use std::time::Duration;
 
-use pgqrs::{Context, PgStore, Producer, StopHandle, Store, WorkerPool};
+use pgqrs::{Context, Producer, StopHandle, Store, WorkerPool, connect_from_env};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -26,14 +23,11 @@ const QUEUE: &str = "graceful";
 const GRACE: Duration = Duration::from_secs(8);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let store = match std::env::var_os("PGQRS_DSN") {
-        Some(_) => PgStore::from_env()?,
-        None => PgStore::connect(support::server().dsn())?,
-    };
+    let store = connect_from_env()?;
     store.install()?;
     store.create_queue(QUEUE)?;
-    if std::env::var_os("PGQRS_DSN").is_none() {
-        Producer::new(&store, QUEUE)?.batch_enqueue(vec![1; 100_000])?;
+    if let Some(messages) = std::env::args().nth(1) {
+        Producer::new(&store, QUEUE)?.batch_enqueue(vec![1; messages.parse()?])?;
     }
 
     let pool = WorkerPool::builder(store, QUEUE)

@@ -136,7 +136,8 @@
 //!
 //! - `postgres` (default): [`PgStore`].
 //! - `sqlite`: [`SqliteStore`]. Brings SQLite itself along, and wants a C compiler.
-//! - `testing`: the conformance suite, to run on a store of your own.
+//!
+//! The conformance suite, to run on a store of your own, is the crate `pgqrs-testing`.
 
 mod bell;
 mod connect;
@@ -161,8 +162,6 @@ mod sqlite;
 mod stop;
 mod store;
 mod sync;
-#[cfg(any(test, feature = "testing"))]
-pub mod testing;
 mod vars;
 
 pub use crate::bell::Bell;
@@ -187,7 +186,7 @@ pub use crate::sqlite::{
     Durability, SQLITE_SCHEMA, SQLITE_SCHEMA_VERSION, SqliteStore, SqliteStoreBuilder,
 };
 pub use crate::stop::StopHandle;
-pub use crate::store::{Dequeue, Store, Transactional, Wakeups};
+pub use crate::store::{Dequeue, Layer, Store, Transactional, Wakeups};
 
 // The crates whose types stand in signatures, in the versions that fit.
 #[cfg(feature = "postgres")]

@@ -1,6 +1,6 @@
 //! What a queue can be built on: the trait [`Store`].
 
-mod forward;
+mod layer;
 
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, NewMessage, Receipt, Settlement};
 use crate::queue::{Counts, IfNotEmpty, Queue, State};
 use crate::settings::{Settings, check_limit, check_lock_time};
+
+pub use self::layer::Layer;
 
 /// A place where queues live: [`PgStore`](crate::PgStore), [`MockStore`](crate::MockStore),
 /// or one of your own.
@@ -21,11 +23,10 @@ use crate::settings::{Settings, check_limit, check_lock_time};
 ///
 /// # Contract
 ///
-/// What the methods promise is checked by the suite in the module `testing` (feature
-/// `testing`), which any store can run. In short: a message is in exactly one
-/// [`State`]; every call is carried out wholly or not at all; no two deliveries of a
-/// message are owned at the same time; a [`Receipt`] changes a message only while its
-/// delivery owns it; time is the store's clock.
+/// What the methods promise is checked by the suite in the crate `pgqrs-testing`, which any
+/// store can run. In short: a message is in exactly one [`State`]; every call is carried out
+/// wholly or not at all; no two deliveries of a message are owned at the same time; a
+/// [`Receipt`] changes a message only while its delivery owns it; time is the store's clock.
 ///
 /// # Cloning
 ///

@@ -1,5 +1,4 @@
-//! The conformance suite on the in-memory store; what is that store's own stands in the
-//! modules below.
+//! What is the in-memory store's own. The conformance suite runs on it in `tests/mock`.
 
 mod clock;
 mod fault;
@@ -8,69 +7,7 @@ mod view;
 mod wait;
 
 use super::*;
-use crate::testing::{End, Harness, TransactionalHarness};
 use crate::{Consumer, Producer};
-
-#[derive(Default)]
-struct InMemory(MockStore);
-
-impl Harness for InMemory {
-    type Store = MockStore;
-
-    fn store(&self) -> MockStore {
-        self.0.clone()
-    }
-
-    fn advance(&self, by: Duration) {
-        self.0.advance(by);
-    }
-}
-
-impl TransactionalHarness for InMemory {
-    type Tx = MockTransaction;
-
-    fn transaction<T>(&self, end: End, work: impl FnOnce(&mut MockTransaction) -> T) -> T {
-        let mut tx = self.0.begin();
-        let answer = work(&mut tx);
-        match end {
-            End::Commit => tx.commit(),
-            End::Rollback => tx.rollback(),
-        }
-        answer
-    }
-}
-
-/// The same store as nobody knows its type: every call goes through the forwarding.
-#[derive(Default)]
-struct Forwarded(MockStore);
-
-impl Harness for Forwarded {
-    type Store = Arc<dyn Store>;
-
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::new(self.0.clone())
-    }
-
-    fn advance(&self, by: Duration) {
-        self.0.advance(by);
-    }
-}
-
-mod conformance {
-    crate::testing::conformance!(super::InMemory::default());
-}
-
-mod forwarded_conformance {
-    crate::testing::conformance!(super::Forwarded::default());
-}
-
-mod transactional_conformance {
-    crate::testing::transactional_conformance!(super::InMemory::default());
-}
-
-mod concurrent_transactional_conformance {
-    crate::testing::concurrent_transactional_conformance!(super::InMemory::default());
-}
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 

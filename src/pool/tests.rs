@@ -13,10 +13,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pgqrs_testing::in_time::begin;
+
 use super::*;
 use crate::error::ErrorKind;
 use crate::mock::{Call, MockStore};
-use crate::testing::in_time::{begin, join, run};
 use crate::{Consumer, Delivery, Events, Message, Producer};
 
 use self::hook::{Hooked, Hooks};
@@ -56,6 +57,18 @@ fn fine(_: Message, _: &Context<'_>) -> Handled {
 fn wait(pool: &WorkerPool, wanted: impl Fn(&Report) -> bool) {
     let counters = pool.counters();
     assert!(counters.wait(MINUTE, wanted), "{:?}", counters.read());
+}
+
+/// [`WorkerPoolBuilder::run_until_empty`], within a minute.
+#[track_caller]
+fn run(pool: WorkerPoolBuilder) -> Result<Report> {
+    begin(|| pool.run_until_empty()).end()
+}
+
+/// [`WorkerPool::join`], within a minute.
+#[track_caller]
+fn join(pool: WorkerPool) -> Result<Report> {
+    begin(|| pool.join()).end()
 }
 
 /// Stops a pool, and returns what it did.

@@ -1,5 +1,6 @@
 //! The store in SQLite: the only place that names `rusqlite`.
 
+mod advance;
 mod builder;
 mod clock;
 mod dequeue;

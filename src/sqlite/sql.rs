@@ -240,3 +240,12 @@ pub(super) const TABLES: &str = "
     SELECT count(*), count(*) FILTER (WHERE name = 'pgqrs_store') FROM sqlite_schema";
 
 pub(super) const VERSION: &str = "SELECT schema_version FROM pgqrs_store";
+
+/// Only for tests, so outside the list: these walk over all there is. By how much
+pub(super) const ADVANCE: [&str; 5] = [
+    "UPDATE pgqrs_live SET vt = vt - ?1",
+    "UPDATE pgqrs_scheduled SET vt = vt - ?1",
+    "UPDATE pgqrs_messages SET enqueued_at = enqueued_at - ?1",
+    "UPDATE pgqrs_keys SET enqueued_at = enqueued_at - ?1, expires_at = expires_at - ?1",
+    "UPDATE pgqrs_queues SET front_vt = front_vt - ?1 WHERE front_vt < 9223372036854775807",
+];

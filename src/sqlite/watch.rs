@@ -109,6 +109,11 @@ impl Watch {
         self.shared.ringing.ring(queue_id);
     }
 
+    /// Everything may have become ready.
+    pub(super) fn ring_all(&self) {
+        self.shared.ringing.ring_all();
+    }
+
     /// A message of this queue, or a lease, comes to its time then.
     pub(super) fn look_again(&self, queue_id: i64, at: i64) {
         let mut state = self.shared.lock();
@@ -348,10 +353,5 @@ impl Watch {
     /// Whether the thread has something to look for.
     pub(super) fn is_waited_for(&self) -> bool {
         !self.shared.lock().waiting.is_empty()
-    }
-
-    /// Everything may have become ready.
-    pub(super) fn ring_all(&self) {
-        self.shared.ringing.ring_all();
     }
 }

@@ -9,9 +9,9 @@ use postgres::Config;
 use postgres::config::Host;
 use tempfile::TempDir;
 
-use crate::harness::child::MINUTE;
-use crate::harness::run::Run;
-use crate::support::{Schema, free_port, server, unprivileged, wait_until};
+use crate::CLIENT;
+use pgqrs_test_support::{MINUTE, Schema, free_port, server, unprivileged, wait_until};
+use pgqrs_tests::chaos::run::Run;
 
 struct Bouncer {
     directory: TempDir,
@@ -114,7 +114,7 @@ fn a_pooler_in_transaction_mode_is_restarted_under_load() {
     let dsn = server().dsn();
     let schema = Schema::new();
     let mut bouncer = Bouncer::start(dsn);
-    let mut run = Run::new(dsn, schema.name());
+    let mut run = Run::new(CLIENT, dsn, schema.name());
     run.set("PGQRS_DSN", bouncer.dsn(dsn))
         .set("PGQRS_PREPARED_STATEMENTS", "false");
     run.with_everybody();

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::harness::child::Role;
-use crate::harness::errand::{ERRANDS, PLAIN};
-use crate::harness::run::Run;
-use crate::support::{Schema, server};
+use crate::CLIENT;
+use pgqrs_test_support::{Schema, server};
+use pgqrs_tests::chaos::child::Role;
+use pgqrs_tests::chaos::errand::{ERRANDS, PLAIN};
+use pgqrs_tests::chaos::run::Run;
 
 /// The library that answers for the clock, of Debian's package `faketime`.
 fn library() -> PathBuf {
@@ -63,7 +64,7 @@ fn the_clients_clock_jumps_by_an_hour() {
     let file = directory.path().join("clock");
     set(&file, "+0");
     let schema = Schema::new();
-    let mut run = Run::new(server().dsn(), schema.name());
+    let mut run = Run::new(CLIENT, server().dsn(), schema.name());
     run.calm();
     for (role, queue) in [
         (Role::Producer, ERRANDS),

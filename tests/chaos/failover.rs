@@ -1,9 +1,9 @@
 //! A primary that dies, and the standby that takes its place.
 
-use crate::harness::audit::Wrong;
-use crate::harness::child::MINUTE;
-use crate::harness::run::Run;
-use crate::support::{Cluster, wait_until};
+use crate::CLIENT;
+use pgqrs_test_support::{Cluster, MINUTE, wait_until};
+use pgqrs_tests::chaos::audit::Wrong;
+use pgqrs_tests::chaos::run::Run;
 
 /// A primary, and a standby that streams from it.
 struct Pair {
@@ -20,7 +20,7 @@ impl Pair {
 
     /// Has everybody work on whichever of the two takes writes.
     fn work(&self) -> Run {
-        let mut run = Run::new(self.primary.dsn(), "public");
+        let mut run = Run::new(CLIENT, self.primary.dsn(), "public");
         // The leases are not waited for.
         run.may_forget_leases();
         run.set("PGQRS_DSN", of_both(self.primary.dsn(), self.standby.dsn()));

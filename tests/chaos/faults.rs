@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use crate::harness::audit::Wrong;
-use crate::harness::child::{MINUTE, Role};
-use crate::harness::errand::ERRANDS;
-use crate::harness::run::Run;
-use crate::support::{Schema, server, wait_until};
+use crate::CLIENT;
+use pgqrs_test_support::{MINUTE, Schema, server, wait_until};
+use pgqrs_tests::chaos::audit::Wrong;
+use pgqrs_tests::chaos::child::Role;
+use pgqrs_tests::chaos::errand::ERRANDS;
+use pgqrs_tests::chaos::run::Run;
 
 /// Runs everybody on a store that has the fault (see the client's `broken.rs`), and has the
 /// audit find it.
 #[track_caller]
 fn is_found(fault: &str, wrong: Wrong, prepare: impl Fn(&mut Run), disturb: impl Fn(&mut Run)) {
     let schema = Schema::new();
-    let mut run = Run::new(server().dsn(), schema.name());
+    let mut run = Run::new(CLIENT, server().dsn(), schema.name());
     run.set("CHAOS_FAULT", fault);
     run.give_up_after(Duration::from_secs(5));
     prepare(&mut run);

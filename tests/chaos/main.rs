@@ -3,11 +3,6 @@
 //!
 //! `cargo test --test chaos` runs it all; `-- --nocapture` shows the figures of each.
 
-#[path = "../support/mod.rs"]
-mod support;
-
-mod harness;
-
 mod bouncer;
 mod clock;
 mod failover;
@@ -18,3 +13,6 @@ mod rules;
 mod servers;
 mod upgrade;
 mod workers;
+
+/// The program of a run's processes.
+const CLIENT: &str = env!("CARGO_BIN_EXE_chaos_client");

@@ -4,15 +4,16 @@
 use std::thread;
 use std::time::Duration;
 
+use crate::CLIENT;
 use pgqrs::{Consumer, ErrorKind, Outcome, PgStore, Producer, Settlement, Store};
 use postgres::Client;
 
-use crate::harness::audit::Wrong;
-use crate::harness::child::{MINUTE, Role};
-use crate::harness::errand::{ERRANDS, Errand, PLAIN};
-use crate::harness::run::Run;
-use crate::harness::wire::Wire;
-use crate::support::{Schema, server, wait_until};
+use pgqrs_test_support::{MINUTE, Schema, server, wait_until};
+use pgqrs_tests::chaos::audit::Wrong;
+use pgqrs_tests::chaos::child::Role;
+use pgqrs_tests::chaos::errand::{ERRANDS, Errand, PLAIN};
+use pgqrs_tests::chaos::run::Run;
+use pgqrs_tests::chaos::wire::Wire;
 
 /// How many answers are cut at least, and how many requests.
 const CUTS: usize = 15;
@@ -40,7 +41,7 @@ fn cut(run: &mut Run, wire: &Wire) {
 fn answers_and_requests_are_cut_off_in_the_middle() {
     let schema = Schema::new();
     let wire = Wire::start(server().dsn());
-    let mut run = Run::new(server().dsn(), schema.name());
+    let mut run = Run::new(CLIENT, server().dsn(), schema.name());
     cut(&mut run, &wire);
     let audit = run.holds();
     assert!(audit.said.unknown > 0, "{audit}");
@@ -51,7 +52,7 @@ fn answers_and_requests_are_cut_off_in_the_middle() {
 fn a_repeated_enqueue_whose_key_is_ignored_is_found() {
     let schema = Schema::new();
     let wire = Wire::start(server().dsn());
-    let mut run = Run::new(server().dsn(), schema.name());
+    let mut run = Run::new(CLIENT, server().dsn(), schema.name());
     run.set("PGQRS_DSN", wire.dsn())
         .set("CHAOS_FAULT", "keys-ignored");
     run.start_on(Role::Producer, ERRANDS);
@@ -72,7 +73,7 @@ fn a_repeated_enqueue_whose_key_is_ignored_is_found() {
 fn connections_go_dead_for_longer_than_a_lease() {
     let schema = Schema::new();
     let wire = Wire::start(server().dsn());
-    let mut run = Run::new(server().dsn(), schema.name());
+    let mut run = Run::new(CLIENT, server().dsn(), schema.name());
     run.set("CHAOS_PAUSE", 20);
     run.with_everybody();
     run.set("PGQRS_DSN", wire.dsn()).set("CHAOS_WORK", 20);
@@ -104,7 +105,7 @@ fn connections_go_dead_for_longer_than_a_lease() {
 fn an_answer_arrives_together_with_the_end_of_its_session() {
     let schema = Schema::new();
     let wire = Wire::start(server().dsn());
-    let run = Run::new(server().dsn(), schema.name());
+    let run = Run::new(CLIENT, server().dsn(), schema.name());
     let store = PgStore::builder(&wire.dsn())
         .schema(schema.name())
         .pool_size(1)
@@ -153,7 +154,7 @@ fn an_answer_arrives_together_with_the_end_of_its_session() {
 fn a_call_stands_still_in_its_transaction() {
     let schema = Schema::new();
     let wire = Wire::start(server().dsn());
-    let run = Run::new(server().dsn(), schema.name());
+    let run = Run::new(CLIENT, server().dsn(), schema.name());
     let store = |dsn: &str| {
         let builder = PgStore::builder(dsn).schema(schema.name());
         builder.lock_time(Duration::from_millis(1)).build().unwrap()

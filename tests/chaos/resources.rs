@@ -3,9 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::harness::child::{MINUTE, Role};
-use crate::harness::run::Run;
-use crate::support::{Cluster, Schema, private_server, server, wait_until};
+use crate::CLIENT;
+use pgqrs_test_support::{Cluster, MINUTE, Schema, private_server, server, wait_until};
+use pgqrs_tests::chaos::child::Role;
+use pgqrs_tests::chaos::run::Run;
 
 /// For longer than any lease.
 const LONG: Duration = Duration::from_millis(1_500);
@@ -14,7 +15,7 @@ const LONG: Duration = Duration::from_millis(1_500);
 #[test]
 fn the_pool_is_exhausted() {
     let schema = Schema::new();
-    let mut run = Run::new(server().dsn(), schema.name());
+    let mut run = Run::new(CLIENT, server().dsn(), schema.name());
     run.set("PGQRS_POOL_SIZE", 1)
         .set("PGQRS_CONNECTION_TIMEOUT", "100ms")
         .set("CHAOS_THREADS", 16);
@@ -31,7 +32,7 @@ fn the_pool_is_exhausted() {
 #[test]
 fn statements_time_out() {
     let schema = Schema::new();
-    let mut run = Run::new(server().dsn(), schema.name());
+    let mut run = Run::new(CLIENT, server().dsn(), schema.name());
     run.set("PGQRS_STATEMENT_TIMEOUT", "50ms");
     run.with_everybody();
     for table in ["pgqrs_messages", "pgqrs_live", "pgqrs_done"] {
@@ -47,7 +48,7 @@ fn statements_time_out() {
 #[test]
 fn tables_are_altered() {
     let schema = Schema::new();
-    let mut run = Run::new(server().dsn(), schema.name());
+    let mut run = Run::new(CLIENT, server().dsn(), schema.name());
     run.with_everybody();
     for table in [
         "pgqrs_messages",
@@ -72,7 +73,7 @@ fn tables_are_altered() {
 #[test]
 fn the_database_is_being_dumped() {
     let server = private_server();
-    let mut run = Run::new(server.dsn(), "public");
+    let mut run = Run::new(CLIENT, server.dsn(), "public");
     // More than all the pipes on the way can hold.
     let ballast = "CREATE TABLE ballast AS SELECT repeat('x', 1000) FROM generate_series(1, 20000)";
     run.client().batch_execute(ballast).unwrap();
@@ -108,7 +109,7 @@ fn the_database_is_being_dumped() {
 #[test]
 fn a_session_is_idle_in_a_transaction() {
     let schema = Schema::new();
-    let mut run = Run::new(server().dsn(), schema.name());
+    let mut run = Run::new(CLIENT, server().dsn(), schema.name());
     run.calm().with_everybody().progress(100);
     let mut idle = run.client();
     idle.batch_execute(
@@ -141,7 +142,7 @@ fn the_disk_is_full() {
         client.batch_execute(&sql).unwrap();
     }
     drop(client);
-    let mut run = Run::new(server.dsn(), "public");
+    let mut run = Run::new(CLIENT, server.dsn(), "public");
     run.set("CHAOS_PAUSE", 0);
     run.with_everybody();
     run.wait("the disk to be full", |figures| figures.refused >= 20);

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::audit::{Audit, Wrong};
-use crate::harness::errand::{ERRANDS, Errand, What};
-use crate::harness::ledger::Ledger;
-use crate::harness::snapshot::{Snapshot, State};
+use pgqrs_tests::chaos::audit::{Audit, Wrong};
+use pgqrs_tests::chaos::errand::{ERRANDS, Errand, What};
+use pgqrs_tests::chaos::ledger::Ledger;
+use pgqrs_tests::chaos::snapshot::{Snapshot, State};
 
 /// What one producer (two batches, the second of unknown fate) and one worker wrote, and the
 /// tables as they should be. Number 5 is to have an effect, 10 to be deleted, 14 to be given back.

@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::audit::Wrong;
-use crate::harness::child::Role;
-use crate::harness::line::Line;
-use crate::harness::run::{Run, terminate_sessions};
-use crate::support::{private_server, wait_until};
+use crate::CLIENT;
+use pgqrs_test_support::{private_server, wait_until};
+use pgqrs_tests::chaos::audit::Wrong;
+use pgqrs_tests::chaos::child::Role;
+use pgqrs_tests::chaos::line::Line;
+use pgqrs_tests::chaos::run::{Run, terminate_sessions};
 
 #[test]
 fn sessions_are_terminated_several_times_a_second() {
     let server = private_server();
-    let mut run = Run::new(server.dsn(), "public");
+    let mut run = Run::new(CLIENT, server.dsn(), "public");
     run.with_everybody().progress(100);
     let mut client = run.client();
     // So many messages come and go in a fraction of a second. By the clock, nobody might get
@@ -31,7 +32,7 @@ fn sessions_are_terminated_several_times_a_second() {
 #[test]
 fn the_server_is_shut_down_at_once_and_restarted() {
     let server = private_server();
-    let mut run = Run::new(server.dsn(), "public");
+    let mut run = Run::new(CLIENT, server.dsn(), "public");
     run.may_forget_leases();
     run.with_everybody();
     for _ in 0..3 {
@@ -45,7 +46,7 @@ fn the_server_is_shut_down_at_once_and_restarted() {
 #[test]
 fn the_server_is_killed() {
     let server = private_server();
-    let mut run = Run::new(server.dsn(), "public");
+    let mut run = Run::new(CLIENT, server.dsn(), "public");
     run.may_forget_leases();
     run.with_everybody();
     for _ in 0..3 {
@@ -80,7 +81,7 @@ fn the_server_is_killed_before_a_lease_was_flushed() {
 
 fn a_lease_is_forgotten() -> bool {
     let server = private_server();
-    let mut run = Run::new(server.dsn(), "public");
+    let mut run = Run::new(CLIENT, server.dsn(), "public");
     run.may_forget_leases();
     flush_only_for_who_waits(&run);
     let producer = run.start(Role::Producer);
@@ -122,7 +123,7 @@ fn an_enqueue_that_is_not_flushed_is_found_to_be_lost() {
 
 fn an_enqueue_is_found_to_be_lost() -> bool {
     let server = private_server();
-    let mut run = Run::new(server.dsn(), "public");
+    let mut run = Run::new(CLIENT, server.dsn(), "public");
     run.may_forget_leases();
     flush_only_for_who_waits(&run);
     run.set("CHAOS_FAULT", "unflushed");

@@ -11,8 +11,9 @@ use std::path::Path;
 use postgres::Client;
 use postgres::error::SqlState;
 
-use crate::harness::run::Run;
-use crate::support::{Schema, server};
+use crate::CLIENT;
+use pgqrs_test_support::{Schema, server};
+use pgqrs_tests::chaos::run::Run;
 
 /// Replaces the schema's functions by themselves, and gives tables a column. It wants its locks in
 /// an order of its own, so it is one of those who have to try again.
@@ -44,7 +45,7 @@ fn try_to_upgrade(client: &mut Client, round: usize) -> Result<(), postgres::Err
 #[test]
 fn the_schema_is_upgraded_under_load() {
     let schema = Schema::new();
-    let mut run = Run::new(server().dsn(), schema.name());
+    let mut run = Run::new(CLIENT, server().dsn(), schema.name());
     run.with_everybody();
     if let Some(older) = env::var_os("PGQRS_OLDER_CLIENT") {
         run.with_everybody_of(Path::new(&older));

@@ -1,12 +1,13 @@
 //! Workers that die, and workers that stand still.
 
-use crate::harness::child::Role;
-use crate::harness::errand::PLAIN;
-use crate::harness::run::Run;
-use crate::support::{Schema, server};
+use crate::CLIENT;
+use pgqrs_test_support::{Schema, server};
+use pgqrs_tests::chaos::child::Role;
+use pgqrs_tests::chaos::errand::PLAIN;
+use pgqrs_tests::chaos::run::Run;
 
 fn run(schema: &Schema) -> Run {
-    Run::new(server().dsn(), schema.name())
+    Run::new(CLIENT, server().dsn(), schema.name())
 }
 
 #[test]

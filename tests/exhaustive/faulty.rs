@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pgqrs::{
-    Counts, Dequeue, IfNotEmpty, Message, MockStore, NewMessage, Outcome, Queue, Receipt, Result,
-    Settings, Settlement, State, Store,
+    Dequeue, Layer, Message, MockStore, Outcome, Receipt, Result, Settlement, State, Store,
 };
 use time::OffsetDateTime;
 
@@ -120,38 +119,11 @@ impl Look for Faulty {
     }
 }
 
-impl Store for Faulty {
-    fn settings(&self) -> &Settings {
-        self.store.settings()
-    }
-    fn create_queue(&self, name: &str) -> Result<Queue> {
-        self.store.create_queue(name)
-    }
-    fn queue(&self, name: &str) -> Result<Queue> {
-        self.store.queue(name)
-    }
-    fn queues(&self) -> Result<Vec<Queue>> {
-        self.store.queues()
-    }
-    fn delete_queue(&self, name: &str, messages: IfNotEmpty) -> Result<()> {
-        self.store.delete_queue(name, messages)
-    }
-    fn purge(&self, name: &str, states: &[State]) -> Result<u64> {
-        self.store.purge(name, states)
-    }
-    fn counts(&self, name: &str) -> Result<Counts> {
-        self.store.counts(name)
-    }
-    fn register_worker(&self, queue_id: i64, name: &str) -> Result<i64> {
-        self.store.register_worker(queue_id, name)
-    }
-    fn enqueue(
-        &self,
-        queue_id: i64,
-        messages: Vec<NewMessage>,
-        delay: Option<Duration>,
-    ) -> Result<Vec<Message>> {
-        self.store.enqueue(queue_id, messages, delay)
+impl Layer for Faulty {
+    type Inner = MockStore;
+
+    fn inner(&self) -> &MockStore {
+        &self.store
     }
     fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>> {
         if self.fault == Some(Fault::HandsOutLeasesThatAreNotOver)

@@ -1,13 +1,12 @@
 //! Processes that work on a test's schema.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::pg::Pg;
-use crate::process::Process;
+use pgqrs_test_support::process::Process;
 
 /// Starts a program on the schema.
-pub(crate) fn start(program: &PathBuf, pg: &Pg) -> Process {
+pub(crate) fn start(program: &str, pg: &Pg) -> Process {
     let mut command = Command::new(program);
     command
         .env("PGQRS_DSN", pg.schema.dsn())

@@ -6,9 +6,8 @@ use std::time::Duration;
 use pgqrs::{Consumer, Message, Producer};
 
 use crate::counted::Counting;
-use crate::support::load::payloads;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::load::payloads;
+use pgqrs_test_support::{MINUTE, wait_until};
 
 const DATABASE: &str = "costs";
 const HOUR: Duration = Duration::from_secs(3600);

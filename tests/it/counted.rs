@@ -3,7 +3,7 @@
 use pgqrs::{PgStore, Store};
 use postgres::{Client, NoTls};
 
-use crate::support::{Cluster, private_server};
+use pgqrs_test_support::{Cluster, private_server};
 
 /// A server of its own with `pg_stat_statements`, and whoever asks it.
 pub(crate) struct Counting {

@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use pgqrs::testing::Harness;
 use pgqrs::{Producer, Store};
+use pgqrs_testing::Harness;
 
 use crate::child::start;
 use crate::ear::{wait_until_nobody_waits, waiting};
-use crate::example::example;
 use crate::pg::Pg;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
 
 /// As long as the worker's lock time.
 const LOCK_TIME: Duration = Duration::from_secs(3_600);
@@ -39,7 +37,7 @@ fn die_of(guilty: &[usize]) -> HashMap<String, usize> {
         .map(|at| (ids[*at].id.to_string(), 0))
         .collect();
 
-    let worker = example("worker");
+    let worker = env!("CARGO_BIN_EXE_worker");
     let counts = || pg.store.counts("tasks").unwrap();
     // Only then: in a live process's hands, a lease must not lapse.
     let is_idle = || pg.value::<bool>(NOBODY_BUT_THE_DEAD_HAS_ANYTHING);
@@ -100,7 +98,7 @@ fn several_that_kill_are_given_up_and_their_neighbours_are_not() {
 fn a_process_that_was_killed_waits_no_more() {
     let pg = Pg::with_tasks();
     let mut client = pg.client();
-    let process = start(&example("worker"), &pg);
+    let process = start(env!("CARGO_BIN_EXE_worker"), &pg);
     wait_until("the process to wait", MINUTE, || {
         waiting(&mut client).len() == 1
     });

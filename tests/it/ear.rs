@@ -4,8 +4,7 @@ use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator;
 
 use crate::pg::Pg;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
 
 /// The sessions that say they wait for queue 1.
 pub(crate) fn waiting(client: &mut Client) -> Vec<i32> {

@@ -7,7 +7,7 @@ use pgqrs::{Consumer, PgStoreBuilder, Producer, Store};
 use serde_json::json;
 
 use crate::pg::Pg;
-use crate::support::wait_until;
+use pgqrs_test_support::wait_until;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Too short for what is blocked, long enough for what is not.

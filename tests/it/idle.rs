@@ -6,7 +6,7 @@ use pgqrs::{Context, WorkerPool, WorkerPoolBuilder};
 use serde_json::Value;
 
 use crate::counted::Counting;
-use crate::told::MINUTE;
+use pgqrs_test_support::MINUTE;
 
 /// How often each pool is seen to go to sleep while statements are counted.
 const LOOKS: u64 = 8;

@@ -4,8 +4,7 @@ use pgqrs::PgStore;
 use postgres::{Client, NoTls};
 
 use crate::pg::Pg;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
 
 /// What is run after the installation.
 pub(crate) const ROLES: &str = include_str!("../../roles.sql");

@@ -1,7 +1,4 @@
-//! The tests against a real PostgreSQL; `tests/support` says where it comes from.
-
-#[path = "../support/mod.rs"]
-mod support;
+//! The tests against a real PostgreSQL; `tests/support` finds or starts it.
 
 #[path = "../../src/pg/sql.rs"]
 #[allow(
@@ -10,19 +7,6 @@ mod support;
     reason = "only the list of statements is used here"
 )]
 mod sql;
-
-#[path = "../support/example.rs"]
-mod example;
-#[path = "../support/quickstart.rs"]
-mod killed_quickstart;
-#[path = "../support/model.rs"]
-mod model_steps;
-#[path = "../support/process.rs"]
-mod process;
-#[path = "../support/sleeper.rs"]
-mod sleeper;
-#[path = "../support/told.rs"]
-mod told;
 
 mod child;
 mod costs;

@@ -1,7 +1,7 @@
 //! The in-memory store and PostgreSQL answer the same.
 
-use crate::model_steps::{Contents, end_in_the_same_state, state};
 use crate::pg::Pg;
+use pgqrs_tests::model::{Contents, end_in_the_same_state, state};
 
 fn contents(pg: &Pg, queue: &str) -> Contents {
     let rows = pg

@@ -3,15 +3,15 @@
 use std::thread;
 use std::time::Duration;
 
-use pgqrs::testing::Harness;
 use pgqrs::{ErrorKind, IfNotEmpty, PgStore, Producer, Store};
+use pgqrs_testing::Harness;
 use postgres::Client;
 
 use crate::counted::Counting;
 use crate::ear::Ear;
 use crate::pg::Pg;
 use crate::reconnect::{DEADLINE, store_on};
-use crate::support::{Cluster, private_server, wait_until};
+use pgqrs_test_support::{Cluster, private_server, wait_until};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

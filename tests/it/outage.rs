@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use pgqrs::{Context, PgStore, Producer, Store, WorkerPool};
 
-use crate::support::{private_server, wait_until};
-use crate::told::{Event, MINUTE, Told};
+use pgqrs_test_support::{MINUTE, private_server, wait_until};
+use pgqrs_tests::told::{Event, Told};
 
 /// How many messages are enqueued at least, ...
 const MESSAGES: u64 = 5_000;

@@ -3,11 +3,11 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use pgqrs::testing::{End, Harness, TransactionalHarness};
 use pgqrs::{PgStore, PgStoreBuilder, Store, span_micros};
+use pgqrs_testing::{End, Harness, TransactionalHarness};
 use postgres::Client;
 
-use crate::support::Schema;
+use pgqrs_test_support::Schema;
 
 /// Calls as if time had passed: every moment in the tables is moved into the past.
 const ADVANCE: &str = "
@@ -122,15 +122,15 @@ impl TransactionalHarness for Pg {
 }
 
 mod conformance {
-    pgqrs::testing::conformance!(super::Pg::new());
+    pgqrs_testing::conformance!(super::Pg::new());
 }
 
 mod transactions {
-    pgqrs::testing::transactional_conformance!(super::Pg::new());
-    pgqrs::testing::concurrent_transactional_conformance!(super::Pg::new());
+    pgqrs_testing::transactional_conformance!(super::Pg::new());
+    pgqrs_testing::concurrent_transactional_conformance!(super::Pg::new());
 }
 
 /// Every statement sent whole, as behind a pooler that keeps nothing prepared.
 mod unprepared {
-    pgqrs::testing::conformance!(super::Pg::with(|builder| builder.prepared_statements(false)));
+    pgqrs_testing::conformance!(super::Pg::with(|builder| builder.prepared_statements(false)));
 }

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 
 /// Where the cases of the conformance suite are listed.
-const CONFORMANCE: &str = "src/testing";
+const CONFORMANCE: &str = "crates/pgqrs-testing/src";
+
+/// The repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The text of all source files below a directory.
 fn text_below(dir: &Path, text: &mut String) {
@@ -21,7 +24,7 @@ fn text_below(dir: &Path, text: &mut String) {
 
 /// The text of a suite: a directory, and the file that it belongs to.
 fn text_of(suite: &str) -> String {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(suite);
+    let dir = Path::new(ROOT).join(suite);
     let mut text = fs::read_to_string(dir.with_extension("rs")).unwrap_or_default();
     text_below(&dir, &mut text);
     text
@@ -71,8 +74,7 @@ fn missing<'a>(named: &[(&'a str, &'a str)], text_of: impl Fn(&str) -> String) -
 
 #[test]
 fn every_test_that_is_named_is_in_its_suite() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("RELIABILITY.md")).unwrap();
+    let page = fs::read_to_string(Path::new(ROOT).join("RELIABILITY.md")).unwrap();
     let named = tests_in(&page);
     assert!(named.len() > 40, "{named:?}");
     assert_eq!(missing(&named, text_of), [""; 0]);

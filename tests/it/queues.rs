@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pgqrs::{Consumer, ErrorKind, IfNotEmpty, Producer, Result, Store};
 
 use crate::pg::Pg;
-use crate::support::wait_until;
+use pgqrs_test_support::wait_until;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 

@@ -10,9 +10,9 @@ use crate::ear::{Ear, wait_until_nobody_waits, waiting};
 use crate::pg::Pg;
 use crate::proxy::DeafProxy;
 use crate::reconnect::named_store;
-use crate::sleeper::Sleeper;
-use crate::support::wait_until;
-use crate::told::{Event, MINUTE, Told};
+use pgqrs_test_support::{MINUTE, wait_until};
+use pgqrs_tests::sleeper::Sleeper;
+use pgqrs_tests::told::{Event, Told};
 
 /// Enqueues a hundred messages, and returns what a session heard that listens.
 fn heard_of_a_hundred(pg: &Pg, ear: &mut Ear) -> usize {

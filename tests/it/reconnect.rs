@@ -9,7 +9,7 @@ use pgqrs::{Consumer, ErrorKind, PgStore, Producer, Store};
 use postgres::Client;
 
 use crate::pg::Pg;
-use crate::support::{Cluster, Schema, private_server, wait_until};
+use pgqrs_test_support::{Cluster, Schema, private_server, wait_until};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 

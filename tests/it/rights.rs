@@ -212,7 +212,7 @@ fn psql_runs_it_as_often_as_one_likes() {
     for _ in 0..2 {
         let psql = Command::new("psql")
             .args([pg.schema.dsn(), "-q", "-v", "ON_ERROR_STOP=1", "-f"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/roles.sql"))
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../roles.sql"))
             .env("PGOPTIONS", format!("-c search_path={}", pg.schema.name()))
             .output();
         match psql {

@@ -11,9 +11,8 @@ use postgres::Client;
 use serde_json::{Value, json};
 
 use crate::pg::Pg;
-use crate::sleeper::Sleeper;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
+use pgqrs_tests::sleeper::Sleeper;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -8,7 +8,7 @@ use pgqrs::{
 };
 
 use crate::pg::Pg;
-use crate::support::Schema;
+use pgqrs_test_support::Schema;
 
 fn store_in(schema: &Schema) -> PgStore {
     PgStore::builder(schema.dsn())
@@ -158,7 +158,7 @@ fn psql_installs_the_same() {
     // With psql itself where there is one, and its protocol where there is none.
     let psql = Command::new("psql")
         .args([by_psql.dsn(), "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/schema.sql"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../schema.sql"))
         .env("PGOPTIONS", format!("-c search_path=\"$user\",{name}"))
         .output();
     match psql {

@@ -15,8 +15,7 @@ use crate::logged::Log;
 use crate::logins::Login;
 use crate::pg::Pg;
 use crate::refuser::Refuser;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
 
 /// In every password here, and in every part of those that are cut to pieces.
 const SECRET: &str = "s3cret";

@@ -3,10 +3,8 @@
 use pgqrs::{Counts, Producer, Store};
 
 use crate::child::{signal, start};
-use crate::example::example;
 use crate::pg::Pg;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
 
 const MESSAGES: u64 = 10_000;
 
@@ -31,7 +29,7 @@ fn numbers(report: &str) -> Vec<u64> {
 fn a_worker_that_is_told_to_end_gives_back_what_it_has_not_started() {
     let (pg, producer) = queue();
     producer.batch_enqueue(vec![1; MESSAGES as usize]).unwrap();
-    let mut process = start(&example("graceful_shutdown"), &pg);
+    let mut process = start(env!("CARGO_BIN_EXE_graceful_shutdown"), &pg);
     wait_until("some messages to be archived", MINUTE, || {
         counts(&pg).archived > 500
     });
@@ -70,7 +68,7 @@ fn the_second_signal_ends_a_worker_at_once() {
     const DAY: u64 = 86_400_000;
     let (pg, producer) = queue();
     producer.enqueue(&DAY).unwrap();
-    let mut process = start(&example("graceful_shutdown"), &pg);
+    let mut process = start(env!("CARGO_BIN_EXE_graceful_shutdown"), &pg);
     wait_until("the work to begin", MINUTE, || counts(&pg).leased == 1);
     signal(&process, "TERM");
     assert_eq!(process.line().unwrap(), "working");

@@ -4,13 +4,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pgqrs::testing::{End, Harness as _};
 use pgqrs::{Consumer, Message, PgStore, Producer, Store};
+use pgqrs_testing::{End, Harness as _};
 use postgres::Client;
 
 use crate::pg::Pg;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);

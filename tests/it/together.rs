@@ -10,8 +10,7 @@ use pgqrs::{
 };
 
 use crate::pg::Pg;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
 
 const THREADS: usize = 16;
 const HOUR: Duration = Duration::from_secs(3600);

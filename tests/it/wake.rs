@@ -3,17 +3,18 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use pgqrs::testing::Harness;
 use pgqrs::{
     Consumer, Context, NewMessage, Outcome, Producer, Receipt, Settlement, Store, Transactional,
     WorkerPool,
 };
+use pgqrs_testing::Harness;
 use serde_json::{Value, json};
 
 use crate::ear::{Ear, waiting};
 use crate::pg::Pg;
-use crate::sleeper::Sleeper;
-use crate::told::{Event, MINUTE};
+use pgqrs_test_support::MINUTE;
+use pgqrs_tests::sleeper::Sleeper;
+use pgqrs_tests::told::Event;
 
 /// Long enough to be seen as a delay, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(100);
@@ -293,7 +294,7 @@ fn queues_of_two_schemas_with_the_same_id_do_not_wake_one_another() {
 #[test]
 fn a_pool_with_default_settings_is_woken() {
     let pg = Pg::with_tasks();
-    let told = crate::told::Told::default();
+    let told = pgqrs_tests::told::Told::default();
     let pool = WorkerPool::builder(pg.store.clone(), "tasks")
         .events(told.clone())
         .handle(|_: Value, _: &Context| Ok(()))

@@ -7,8 +7,7 @@ use std::time::Duration;
 use pgqrs::{Consumer, Producer, SqliteStore, Store};
 
 use crate::file::InFile;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
 
 /// Short against what a starved call would wait.
 const SHORT: Duration = Duration::from_secs(5);

@@ -2,15 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use pgqrs::{SqliteStore, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::example::example;
-use crate::process::Process;
-use crate::told::MINUTE;
+use pgqrs_test_support::MINUTE;
+use pgqrs_test_support::process::Process;
 
 pub(crate) struct InFile {
     // In this order: the directory goes when nobody uses it any more.
@@ -19,12 +17,17 @@ pub(crate) struct InFile {
 }
 
 impl InFile {
-    /// With a queue "tasks".
-    pub(crate) fn with_tasks() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(directory.path().join("queue.db")).unwrap();
-        store.create_queue("tasks").unwrap();
         Self { store, directory }
+    }
+
+    /// With a queue "tasks".
+    pub(crate) fn with_tasks() -> Self {
+        let file = Self::new();
+        file.store.create_queue("tasks").unwrap();
+        file
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -46,7 +49,7 @@ impl InFile {
         foreign(&self.path())
     }
 
-    /// A process that works on the file: `tests/support/sqlite_worker.rs` says how.
+    /// A process that works on the file: `tests/src/bin/sqlite_worker.rs` says how.
     pub(crate) fn worker(&self, words: &[&str]) -> Process {
         worker(&self.path(), words)
     }
@@ -60,7 +63,6 @@ pub(crate) fn foreign(path: &Path) -> Connection {
 
 /// Starts the worker on a path.
 pub(crate) fn worker(path: &Path, words: &[&str]) -> Process {
-    static WORKER: OnceLock<PathBuf> = OnceLock::new();
-    let program = WORKER.get_or_init(|| example("sqlite_worker"));
+    let program = env!("CARGO_BIN_EXE_sqlite_worker");
     Process::run(Command::new(program).arg(path).args(words))
 }

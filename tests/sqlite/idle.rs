@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::audit::value;
 use crate::file::InFile;
-use crate::told::MINUTE;
+use pgqrs_test_support::MINUTE;
 
 const LOOKS: u64 = 300;
 

@@ -1,42 +1,14 @@
 //! The store in memory for tests and the one in SQLite answer the same.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use pgqrs::testing::Harness;
-use pgqrs::{SqliteStore, span_micros};
+use pgqrs::span_micros;
 use rusqlite::Connection;
 
 use crate::audit::value;
 use crate::file::InFile;
-use crate::model_steps::{Contents, end_in_the_same_state, state};
-use crate::support::wait_until;
-use crate::told::MINUTE;
-
-/// Moves every moment into the past, as if time had passed.
-const ADVANCE: [&str; 5] = [
-    "UPDATE pgqrs_live SET vt = vt - ?1",
-    "UPDATE pgqrs_scheduled SET vt = vt - ?1",
-    "UPDATE pgqrs_messages SET enqueued_at = enqueued_at - ?1",
-    "UPDATE pgqrs_keys SET enqueued_at = enqueued_at - ?1, expires_at = expires_at - ?1",
-    "UPDATE pgqrs_queues SET front_vt = front_vt - ?1 WHERE front_vt < 9223372036854775807",
-];
-
-impl Harness for InFile {
-    type Store = SqliteStore;
-
-    fn store(&self) -> SqliteStore {
-        self.another()
-    }
-
-    fn advance(&self, by: Duration) {
-        let mut db = self.foreign();
-        let tx = db.transaction().unwrap();
-        for sql in ADVANCE {
-            tx.execute(sql, [span_micros(by)]).unwrap();
-        }
-        tx.commit().unwrap();
-    }
-}
+use pgqrs_test_support::{MINUTE, wait_until};
+use pgqrs_tests::model::{Contents, end_in_the_same_state, state};
 
 fn contents(db: &Connection, queue: &str) -> Contents {
     // The views tell the time in whole milliseconds, what became ready in this one is not yet

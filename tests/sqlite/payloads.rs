@@ -7,9 +7,8 @@ use rusqlite::{Connection, ToSql};
 use serde_json::{Value, json};
 
 use crate::file::InFile;
-use crate::sleeper::Sleeper;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
+use pgqrs_tests::sleeper::Sleeper;
 
 /// Puts a body in as it is.
 fn put(db: &Connection, payload: &dyn ToSql) -> rusqlite::Result<()> {

@@ -10,8 +10,8 @@ use pgqrs::{ErrorKind, Producer, SqliteStore, Store};
 use tempfile::TempDir;
 
 use crate::alone;
-use crate::sleeper::Sleeper;
-use crate::told::MINUTE;
+use pgqrs_test_support::MINUTE;
+use pgqrs_tests::sleeper::Sleeper;
 
 /// What is in a directory. (Not for a file that this process has open: closing it would end
 /// SQLite's locks.)

@@ -8,7 +8,7 @@ use pgqrs::rusqlite::{Connection, TransactionBehavior};
 use pgqrs::{Consumer, ErrorKind, Producer, SqliteStore, Store};
 
 use crate::file::InFile;
-use crate::wait::wait_until;
+use pgqrs_test_support::wait_until;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -8,9 +8,8 @@ use serde_json::json;
 
 use crate::alone;
 use crate::file::InFile;
-use crate::sleeper::Sleeper;
-use crate::support::wait_until;
-use crate::told::MINUTE;
+use pgqrs_test_support::{MINUTE, wait_until};
+use pgqrs_tests::sleeper::Sleeper;
 
 /// Long enough to be seen asleep before it is over, short enough to wait for.
 const SOON: Duration = Duration::from_millis(1_500);

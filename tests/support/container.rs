@@ -42,7 +42,7 @@ pub(super) struct Container {
     /// The container, which testcontainers removes when it is dropped.
     inner: testcontainers::Container<GenericImage>,
     /// Removes it when nobody drops it.
-    watchdog: Watchdog,
+    _watchdog: Watchdog,
 }
 
 impl Container {
@@ -141,7 +141,7 @@ impl Container {
             name,
             dsn: format!("postgresql://postgres:postgres@{host}:{port}/postgres"),
             inner,
-            watchdog,
+            _watchdog: watchdog,
         };
         container.wait().map(|()| container)
     }

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Nothing in these tests takes that long: one that waits so long has failed.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 

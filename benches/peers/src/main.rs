@@ -15,10 +15,9 @@ mod sections;
 mod server;
 mod settings;
 mod sqlite;
-#[path = "../../../tests/support/mod.rs"]
-mod support;
 mod tasks;
 
+use pgqrs_test_support as support;
 use postgres::{Client, NoTls};
 
 use self::args::Args;

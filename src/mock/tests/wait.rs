@@ -1,7 +1,7 @@
 //! Consumers that wait are woken: these would look again in an hour.
 
 use super::*;
-use crate::testing::in_time::{Begun, begin};
+use pgqrs_testing::in_time::{Begun, begin};
 
 /// A poll for one message, by a consumer of its own.
 fn polling(store: &MockStore) -> Begun<Vec<Message>> {

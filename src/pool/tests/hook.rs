@@ -2,10 +2,8 @@
 
 use super::*;
 use crate::bell::Bell;
-use crate::message::{NewMessage, Receipt, Settlement};
-use crate::queue::{Counts, IfNotEmpty, Queue, State};
-use crate::settings::Settings;
-use crate::store::{Dequeue, Wakeups, archive_then_dequeue};
+use crate::message::{Receipt, Settlement};
+use crate::store::{Dequeue, Layer, Wakeups};
 
 /// What is called before a call is carried out, or after that and before its answer is given.
 pub(super) trait Hooks: std::fmt::Debug + Send + Sync {
@@ -24,42 +22,11 @@ pub(super) trait Hooks: std::fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(super) struct Hooked<H>(pub(super) MockStore, pub(super) Arc<H>);
 
-#[deny(clippy::missing_trait_methods)]
-impl<H: Hooks> Store for Hooked<H> {
-    fn settings(&self) -> &Settings {
-        self.0.settings()
-    }
-    fn install(&self) -> Result<()> {
-        self.0.install()
-    }
-    fn create_queue(&self, name: &str) -> Result<Queue> {
-        self.0.create_queue(name)
-    }
-    fn queue(&self, name: &str) -> Result<Queue> {
-        self.0.queue(name)
-    }
-    fn queues(&self) -> Result<Vec<Queue>> {
-        self.0.queues()
-    }
-    fn delete_queue(&self, name: &str, messages: IfNotEmpty) -> Result<()> {
-        self.0.delete_queue(name, messages)
-    }
-    fn purge(&self, name: &str, states: &[State]) -> Result<u64> {
-        self.0.purge(name, states)
-    }
-    fn counts(&self, name: &str) -> Result<Counts> {
-        self.0.counts(name)
-    }
-    fn register_worker(&self, queue_id: i64, name: &str) -> Result<i64> {
-        self.0.register_worker(queue_id, name)
-    }
-    fn enqueue(
-        &self,
-        queue_id: i64,
-        messages: Vec<NewMessage>,
-        delay: Option<Duration>,
-    ) -> Result<Vec<Message>> {
-        self.0.enqueue(queue_id, messages, delay)
+impl<H: Hooks> Layer for Hooked<H> {
+    type Inner = MockStore;
+
+    fn inner(&self) -> &MockStore {
+        &self.0
     }
     fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>> {
         let messages = self.0.dequeue(dequeue)?;
@@ -82,14 +49,6 @@ impl<H: Hooks> Store for Hooked<H> {
         let answers = self.0.settle(queue_id, settlements);
         self.1.settled();
         answers
-    }
-    /// As the default does: with the hooks of both.
-    fn archive_and_dequeue(
-        &self,
-        receipts: &[Receipt],
-        dequeue: &Dequeue,
-    ) -> Result<(Vec<bool>, Vec<Message>)> {
-        archive_then_dequeue(self, receipts, dequeue)
     }
     fn wakeups(&self, bells: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
         self.1.asked_for_wakeups();

@@ -44,7 +44,7 @@ fn a_dequeue_walks_over_neither_leases_nor_the_backlog() {
     consumer.dequeue_many(10_000).unwrap();
     assert_eq!(steps(&many.store, &consumer), expected);
     // Another process knows the same.
-    let other = Consumer::new(many.store(), "tasks").unwrap();
+    let other = Consumer::new(many.another(), "tasks").unwrap();
     assert_eq!(other.dequeue_many(10).unwrap().len(), 10);
     assert_eq!(steps(&many.store, &consumer), expected);
 }

@@ -1,8 +1,8 @@
 //! Consumers that wait are woken: these would look again in an hour.
 
 use super::*;
-use crate::testing::in_time::{Begun, begin};
 use crate::{Consumer, Producer};
+use pgqrs_testing::in_time::{Begun, begin};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -17,7 +17,7 @@ fn everywhere(case: impl Fn(&SqliteStore, &SqliteStore)) {
     case(&file.store, &file.store);
     let file = InFile::new();
     file.store.create_queue("tasks").unwrap();
-    case(&file.store, &file.store());
+    case(&file.store, &file.another());
     let memory = InMemory::new();
     memory.0.create_queue("tasks").unwrap();
     case(&memory.0, &memory.0);

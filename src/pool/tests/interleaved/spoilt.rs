@@ -1,63 +1,27 @@
 //! A store that may be wrong.
 
 use super::*;
-use crate::message::{NewMessage, Receipt, Settlement};
-use crate::queue::{Counts, IfNotEmpty, Queue, State};
-use crate::settings::Settings;
-use crate::store::Dequeue;
+use crate::bell::Bell;
+use crate::message::Settlement;
+use crate::store::{Dequeue, Layer, Wakeups};
 
 /// A store that lies, or is wrong, as the fault says.
 #[derive(Debug)]
 pub(super) struct Spoilt(pub(super) Hooked<Seams>);
 
-impl Store for Spoilt {
-    fn settings(&self) -> &Settings {
-        self.0.settings()
-    }
-    fn create_queue(&self, name: &str) -> Result<Queue> {
-        self.0.create_queue(name)
-    }
-    fn queue(&self, name: &str) -> Result<Queue> {
-        self.0.queue(name)
-    }
-    fn queues(&self) -> Result<Vec<Queue>> {
-        self.0.queues()
-    }
-    fn delete_queue(&self, name: &str, messages: IfNotEmpty) -> Result<()> {
-        self.0.delete_queue(name, messages)
-    }
-    fn purge(&self, name: &str, states: &[State]) -> Result<u64> {
-        self.0.purge(name, states)
-    }
-    fn counts(&self, name: &str) -> Result<Counts> {
-        self.0.counts(name)
-    }
-    fn register_worker(&self, queue_id: i64, name: &str) -> Result<i64> {
-        self.0.register_worker(queue_id, name)
-    }
-    fn enqueue(
-        &self,
-        queue_id: i64,
-        messages: Vec<NewMessage>,
-        delay: Option<Duration>,
-    ) -> Result<Vec<Message>> {
-        self.0.enqueue(queue_id, messages, delay)
+impl Layer for Spoilt {
+    type Inner = Hooked<Seams>;
+
+    fn inner(&self) -> &Hooked<Seams> {
+        &self.0
     }
     fn dequeue(&self, dequeue: &Dequeue) -> Result<Vec<Message>> {
-        let mut messages = self.0.dequeue(dequeue)?;
+        let mut messages = Store::dequeue(&self.0, dequeue)?;
         for message in &mut messages {
             message.lapsed |= is(Fault::RepeatsUnderTheNewerReceipt) && message.read_ct > 1;
             message.lapsed &= !is(Fault::StartsWhatItHolds);
         }
         Ok(messages)
-    }
-    fn extend_visibility(
-        &self,
-        queue_id: i64,
-        receipts: &[Receipt],
-        by: Duration,
-    ) -> Result<Vec<bool>> {
-        self.0.extend_visibility(queue_id, receipts, by)
     }
     fn settle(&self, queue_id: i64, settlements: &[Settlement]) -> Result<Vec<bool>> {
         let mut settlements = settlements.to_vec();
@@ -66,6 +30,12 @@ impl Store for Spoilt {
                 *charged |= is(Fault::ChargesWhatIsGivenBack);
             }
         }
-        self.0.settle(queue_id, &settlements)
+        Store::settle(&self.0, queue_id, &settlements)
+    }
+    fn wakeups(&self, _: Vec<(i64, Bell)>) -> Option<Box<dyn Wakeups>> {
+        None // the scene does all there is
+    }
+    fn wakes_consumers(&self) -> bool {
+        false
     }
 }

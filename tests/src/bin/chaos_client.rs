@@ -1,0 +1,5 @@
+//! The processes that the chaos tests start: see the module `client`.
+
+fn main() {
+    pgqrs_tests::chaos::client::main();
+}
