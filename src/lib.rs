@@ -139,6 +139,9 @@
 //!
 //! The conformance suite, to run on a store of your own, is the crate `pgqrs-testing`.
 
+#![warn(missing_docs, missing_debug_implementations)]
+#![warn(clippy::missing_errors_doc, clippy::missing_panics_doc)]
+
 mod bell;
 mod connect;
 mod consumer;

@@ -45,7 +45,7 @@ fn die_of(guilty: &[usize]) -> HashMap<String, usize> {
     while counts().unfinished() > 0 {
         lives += 1;
         assert!(lives < 50, "it does not end: {:?}", counts());
-        let process = start(&worker, &pg);
+        let process = start(worker, &pg);
         // What a dead one held is left to it for as long as others find something.
         while let Some(line) = process.line() {
             let mut words = line.split(' ');

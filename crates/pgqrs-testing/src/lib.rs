@@ -61,6 +61,8 @@
 //!
 //! Cases may be added, renamed or made stricter in any release: a store that fails a new
 //! one broke the contract before. The traits and macros may change in a minor release.
+#![warn(missing_docs, missing_debug_implementations)]
+#![warn(clippy::missing_errors_doc)]
 #![allow(
     clippy::missing_panics_doc,
     reason = "a case answers by returning or by panicking, and says when in its first line"
