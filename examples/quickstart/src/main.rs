@@ -2,7 +2,7 @@
 //! four threads. Kill it in the middle and run it again: it goes on with what is left.
 
 use std::io::{IsTerminal, Write, stderr};
-use std::{env, error::Error, fs, path::Path, time::Duration};
+use std::{env, error::Error, fs, path::Path, sync::Arc, time::Duration};
 
 use pgqrs::{Context, Failure, Handled, Producer, WorkerPool};
 use sha2::{Digest, Sha256};
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     } // else go on with those that a killed run left
     let all = store.counts("quickstart")?.unfinished();
     println!("hashing {all} files");
-    let pool = WorkerPool::builder(store.clone(), "quickstart").threads(4);
+    let pool = WorkerPool::builder(Arc::clone(&store), "quickstart").threads(4);
     let pool = pool.handle(hash).start()?;
     while !pool.stop_handle().wait_timeout(Duration::from_millis(100)) {
         let left = store.counts("quickstart")?.unfinished();
