@@ -1,49 +1,76 @@
-//! The example `quickstart`, killed in the middle.
+//! The example `quickstart`: killed in the middle, and on a folder that its own files are in.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use pgqrs::Store;
-
 use pgqrs_test_support::wait_until;
 
 const FILES: usize = 20_000;
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Has it work in the store, to which `at` points it, until it is killed, and once more.
-pub fn is_finished_by_the_next_one(program: &str, store: &dyn Store, at: impl Fn(&mut Command)) {
-    let files = tempfile::tempdir().unwrap();
-    for number in 0..FILES {
-        fs::write(files.path().join(number.to_string()), "one line\n").unwrap();
+/// The quickstart's program, and where it keeps its queue.
+pub struct Quickstart<'a> {
+    pub program: &'a str,
+    /// None: in quickstart.db, where it is started.
+    pub dsn: Option<&'a str>,
+    /// Where it is started.
+    pub directory: &'a Path,
+}
+
+impl Quickstart<'_> {
+    fn on(&self, folder: &Path) -> Command {
+        let mut command = Command::new(self.program);
+        command.arg(folder).current_dir(self.directory);
+        command.stdout(Stdio::piped()).env_remove("PGQRS_DSN");
+        if let Some(dsn) = self.dsn {
+            command.env("PGQRS_DSN", dsn);
+        }
+        command
     }
-    store.create_queue("quickstart").unwrap();
-    let counts = || store.counts("quickstart").unwrap();
-    let run = || {
-        let mut command = Command::new(program);
-        at(command.arg(files.path()).stdout(Stdio::piped()));
-        command.spawn().unwrap()
-    };
 
-    let mut killed = run();
-    wait_until("the first files to be archived", DEADLINE, || {
-        counts().archived > 0
-    });
-    killed.kill().unwrap(); // SIGKILL
-    killed.wait().unwrap();
-    let left = counts();
-    assert!(
-        left.unfinished() > 0,
-        "it was too quick to be killed in the middle: {left:?}"
-    );
+    /// Runs to its end, and returns what it has said.
+    #[track_caller]
+    pub fn run(&self, folder: &Path) -> String {
+        let Output { status, stdout, .. } = self.on(folder).output().unwrap();
+        let said = String::from_utf8(stdout).unwrap();
+        assert!(status.success(), "{said}");
+        said
+    }
 
-    let output = run().wait_with_output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("finishing them first"), "{text}");
-    assert!(text.contains(&format!("{FILES} files, ")), "{text}");
-    assert!(text.contains("it adds up"), "{text}");
-    let counts = counts();
-    assert_eq!(counts.unfinished() + counts.dead, 0);
-    assert_eq!(counts.archived, left.total() + FILES as u64);
+    /// The files that it has written sums of.
+    pub fn summed(&self) -> BTreeSet<PathBuf> {
+        let sums = fs::read_to_string(self.directory.join("quickstart.sha256")).unwrap();
+        let path = |line: &str| line.split_once("  ").unwrap().1.into();
+        sums.lines().map(path).collect()
+    }
+
+    /// The queue is in this store, too.
+    pub fn is_finished_by_the_next_one(&self, store: &dyn Store) {
+        let files = tempfile::tempdir().unwrap();
+        for number in 0..FILES {
+            fs::write(files.path().join(number.to_string()), "one line\n").unwrap();
+        }
+        store.create_queue("quickstart").unwrap();
+        let counts = || store.counts("quickstart").unwrap();
+
+        let mut killed = self.on(files.path()).spawn().unwrap();
+        wait_until("the first files to be archived", DEADLINE, || {
+            counts().archived > 0
+        });
+        killed.kill().unwrap(); // SIGKILL
+        killed.wait().unwrap();
+        let left = counts().unfinished();
+        assert!(left > 0, "it was too fast to be killed in the middle");
+
+        let said = self.run(files.path());
+        assert!(said.contains(&format!("hashing {left} files")), "{said}");
+        let counts = counts();
+        assert_eq!(counts.archived, FILES as u64, "{counts:?}");
+        assert_eq!(counts.total(), FILES as u64, "{counts:?}");
+        assert_eq!(self.summed().len(), FILES);
+    }
 }
