@@ -20,6 +20,9 @@ use crate::settings::Settings;
 ///
 /// `&S`, `Box<S>` and `Arc<S>` are layers that change nothing, so handles to a store are stores.
 ///
+/// The methods have the names of those of [`Store`]. Import one of the two traits where you call
+/// them on a layer, or say which you mean: `Store::counts(&layer, "tasks")`.
+///
 /// # Examples
 ///
 /// ```
@@ -48,9 +51,10 @@ use crate::settings::Settings;
 ///     }
 /// }
 ///
+/// let inner = MockStore::new();
+/// inner.create_queue("tasks")?;
 /// let delivered = Arc::new(AtomicUsize::new(0));
-/// let store = Counting { inner: MockStore::new(), delivered: Arc::clone(&delivered) };
-/// store.create_queue("tasks")?;
+/// let store = Counting { inner, delivered: Arc::clone(&delivered) };
 /// Producer::new(store.clone(), "tasks")?.enqueue("work")?;
 /// Consumer::new(store, "tasks")?.dequeue()?;
 /// assert_eq!(delivered.load(Ordering::Relaxed), 1);
