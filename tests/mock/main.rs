@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgqrs::{MockStore, MockTransaction, Store};
+use pgqrs::{Layer, MockStore, MockTransaction, Store};
 use pgqrs_testing::{End, Harness, TransactionalHarness};
 
 #[derive(Default)]
@@ -52,6 +52,41 @@ impl Harness for Forwarded {
     }
 }
 
+/// A layer that changes nothing.
+#[derive(Clone, Debug)]
+struct Nothing(MockStore);
+
+impl Layer for Nothing {
+    type Inner = MockStore;
+
+    fn inner(&self) -> &MockStore {
+        &self.0
+    }
+}
+
+#[derive(Default)]
+struct BehindALayer(InMemory);
+
+impl Harness for BehindALayer {
+    type Store = Nothing;
+
+    fn store(&self) -> Nothing {
+        Nothing(self.0.store())
+    }
+
+    fn advance(&self, by: Duration) {
+        self.0.advance(by);
+    }
+}
+
+impl TransactionalHarness for BehindALayer {
+    type Tx = MockTransaction;
+
+    fn transaction<T>(&self, end: End, work: impl FnOnce(&mut MockTransaction) -> T) -> T {
+        self.0.transaction(end, work)
+    }
+}
+
 mod conformance {
     pgqrs_testing::conformance!(super::InMemory::default());
 }
@@ -66,4 +101,10 @@ mod transactional_conformance {
 
 mod concurrent_transactional_conformance {
     pgqrs_testing::concurrent_transactional_conformance!(super::InMemory::default());
+}
+
+mod behind_a_layer {
+    pgqrs_testing::conformance!(super::BehindALayer::default());
+    pgqrs_testing::transactional_conformance!(super::BehindALayer::default());
+    pgqrs_testing::concurrent_transactional_conformance!(super::BehindALayer::default());
 }
