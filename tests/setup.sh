@@ -108,18 +108,19 @@ elif have sudo && sudo true; then
 fi
 [ -z "$root" ] || $root $refresh
 
-packages='' rust_packages='' rustup=''
+packages='' rust_packages='' suitable='' rustup=''
 for thing in $lacks; do packages="$packages $(packages_of "$thing")"; done
 if [ -n "$no_rust" ]; then
     offered=$(offers)
-    state="Rust $wanted or newer is needed, here is ${found:-none}, the distribution has"
-    state="$state $(echo "${offered:-none}" | cut -d ' ' -f 1 | paste -s -d ' ' -)"
-    # Not where it would not count: beside rustup's. Who is not root may get by without asking.
-    have rustup || [ -z "$root$packages" ] || rust_packages=$(echo "$offered" | while read -r version names; do
+    suitable=$(echo "$offered" | while read -r version names; do
         if new_enough "${version:-1.0}"; then echo "$names" && break; fi
     done)
-    if [ -n "$rust_packages" ]; then
-        say "$state: installing the distribution's ($rust_packages)"
+    state="Rust $wanted or newer is needed, here is ${found:-none}, the distribution has"
+    state="$state $(echo "${offered:-none}" | cut -d ' ' -f 1 | paste -s -d ' ' -)"
+    # rustup where the distribution's would not be the one that counts, and where it alone needs root.
+    if [ -n "$suitable" ] && ! have rustup && [ -n "$root$packages" ]; then
+        say "$state: installing the distribution's ($suitable)"
+        rust_packages=$suitable
     else
         say "$state: installing it with rustup"
         rustup=yes
@@ -137,13 +138,16 @@ if [ -n "$packages$rust_packages" ]; then
         say "and run this again."
         exit 1
     fi
-    say "installing$packages $rust_packages"
-    # Debian would make a cluster with PostgreSQL's programs, and start it.
-    no_cluster=/etc/postgresql-common/createcluster.d/pgqrs.conf
-    if [ $manager = apt-get ] && [ ! -e /etc/postgresql-common ]; then
-        trap '$root rm -f $no_cluster' EXIT
-        $root sh -c "mkdir -p ${no_cluster%/*} && echo create_main_cluster = false >$no_cluster"
-    fi
+    say "installing$packages${rust_packages:+ $rust_packages}"
+    # Debian would make a cluster along with PostgreSQL's programs, and start it.
+    debian=/etc/postgresql-common
+    case $manager$packages in apt-get*postgresql*)
+        if [ ! -e $debian/createcluster.conf ]; then
+            trap '$root rm -f $debian/createcluster.d/pgqrs.conf' EXIT
+            $root sh -c "mkdir -p $debian/createcluster.d
+                echo create_main_cluster = false >$debian/createcluster.d/pgqrs.conf"
+        fi ;;
+    esac
     $root DEBIAN_FRONTEND=noninteractive sh -c "$command" >/dev/null
 fi
 if [ -n "$rustup" ] && have rustup; then
@@ -154,9 +158,13 @@ fi
 
 found=$(rust)
 if ! new_enough "${found:-1.0}"; then
-    say "$state, and rustup did not bring it. Does this machine reach sh.rustup.rs and"
-    say "static.rust-lang.org? Else put a cargo and a rustc that are new enough on the PATH, or on Debian"
-    say "enable the backports (https://backports.debian.org), and run this again."
+    say "$state, and rustup did not bring it."
+    if [ -n "$suitable" ] && ! have rustup; then
+        say "Ask an administrator for: $add $suitable"
+    else
+        say "Does this machine reach sh.rustup.rs and static.rust-lang.org? Else put a newer cargo and rustc"
+        say "on the PATH, or use a newer distribution (of Debian: trixie does), and run this again."
+    fi
     exit 1
 fi
 versions $asked | grep -vxF "${before:-none}" | sed 's/^/setup: installed /'
