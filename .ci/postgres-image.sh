@@ -3,21 +3,35 @@
 # registry, for machines that have a Docker engine and a Debian mirror but
 # cannot pull:
 #
-#     .ci/postgres-image.sh pgqrs-test-postgres:17
-#     PGQRS_TEST_IMAGE=pgqrs-test-postgres:17 cargo test
+#     .ci/postgres-image.sh pgqrs-test-postgres:18
+#     PGQRS_TEST_IMAGE=pgqrs-test-postgres:18 cargo test
+#
+# The tag says which PostgreSQL, and so which Debian: each suite has one version.
+# 15 is bookworm's, 17 trixie's, 18 forky's; no suite has 14 or 16. Another suite can
+# be named after the tag.
 #
 # The mirror is one of those the machine's apt is set up with (or the
 # environment variable DEBIAN_MIRROR); apt's proxy is used too. Needs root, for
-# debootstrap. Takes about a minute; nothing is done when the tag exists.
+# debootstrap. Takes about 100 s; nothing is done when the tag exists.
 set -euo pipefail
-
-suite=trixie
 
 say() { echo "postgres-image: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-[ $# -eq 1 ] || die "usage: $0 IMAGE:TAG"
+[ $# -eq 1 ] || [ $# -eq 2 ] || die "usage: $0 IMAGE:TAG [SUITE]"
 tag=$1
+version=${tag##*:}
+version=${version%%[!0-9]*} # 18 of 18-forky; empty where the tag begins with no number
+suite=${2:-}
+if [ -z "$suite" ]; then
+    case $version in
+    15) suite=bookworm ;;
+    17) suite=trixie ;;
+    18) suite=forky ;;
+    *) die "which Debian has PostgreSQL '$version'? 15 is in bookworm, 17 in trixie, 18 in" \
+        "forky, 14 and 16 in none; else name the suite: $0 $tag SUITE" ;;
+    esac
+fi
 
 command -v docker >/dev/null || die "there is no docker command"
 docker version >/dev/null || die "the Docker engine does not answer"
@@ -25,79 +39,20 @@ if docker image inspect "$tag" >/dev/null 2>&1; then
     say "$tag exists already"
     exit 0
 fi
-command -v apt-get >/dev/null || die "this needs a Debian-like machine (no apt-get)"
-[ "$(id -u)" = 0 ] || die "debootstrap needs root (try sudo)"
-
-# /var/tmp, not /tmp: the tree takes some 700 MB and /tmp may be a memory disk.
-work=$(mktemp -d "${TMPDIR:-/var/tmp}/postgres-image.XXXXXX")
-root=$work/root
+include=postgresql
+# shellcheck source=.ci/debian.sh
+. "$(dirname "$0")/debian.sh"
 base=$(basename "$work" | tr '[:upper:].' '[:lower:]-'):base
 imported=
-
-clean() {
-    trap - EXIT
-    # An interrupted debootstrap leaves file systems mounted in the tree, and
-    # removing it must not go through them.
-    awk -v under="$root/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort -r |
-        while read -r mounted; do umount -l "$mounted" || true; done
-    rm -rf --one-file-system -- "$work"
+at_exit() {
     # Only the tag goes: the layers are part of the finished image.
     [ -z "$imported" ] || docker image rm --no-prune "$base" >/dev/null 2>&1 || true
 }
-trap clean EXIT
-trap 'exit 130' HUP INT TERM
 
-# Debian's archive keys, to verify the mirror with.
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-missing=
-command -v debootstrap >/dev/null || missing="debootstrap"
-[ -e "$keyring" ] || missing="$missing debian-archive-keyring"
-command -v gpgv >/dev/null || missing="$missing gpgv"
-if [ -n "$missing" ]; then
-    say "installing $missing"
-    apt-get update -qq
-    # shellcheck disable=SC2086 # a list of words
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $missing >/dev/null
-fi
-
-# Whether the mirror $1 carries the suite, asked by apt's own downloader, so
-# that its proxies and certificates hold.
-carries() {
-    /usr/lib/apt/apt-helper download-file "$1/dists/$suite/InRelease" "$work/InRelease" \
-        >/dev/null 2>&1
-}
-
-# The mirrors apt knows, in either of its two file formats.
-mirrors() {
-    # shellcheck disable=SC2016 # apt expands it
-    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
-        sed 's#/*$##' | grep -E '^(https?|file):' | awk '!seen[$0]++'
-}
-
-mirror=
-for candidate in ${DEBIAN_MIRROR:-$(mirrors)}; do
-    if carries "$candidate"; then
-        mirror=$candidate
-        break
-    fi
-done
-[ -n "$mirror" ] || die "no mirror of apt's carries Debian $suite; set DEBIAN_MIRROR"
-
-# debootstrap downloads with wget, which knows nothing of apt's proxies.
-proxy=
-eval "$(apt-config shell proxy Acquire::http::Proxy)"
-if [ -n "$proxy" ] && [ "$proxy" != DIRECT ]; then
-    export http_proxy="${http_proxy:-$proxy}"
-fi
-
-say "installing Debian $suite with PostgreSQL from ${mirror##*@}"
-debootstrap --variant=minbase --include=postgresql --keyring="$keyring" \
-    "$suite" "$root" "$mirror" >"$work/log" 2>&1 || {
-    tail -n 30 "$work/log" >&2
-    die "debootstrap failed"
-}
 bin=$(cd "$root" && echo usr/lib/postgresql/*/bin)
 [ -x "$root/$bin/postgres" ] || die "debootstrap installed no PostgreSQL in /$bin"
+[ -z "$version" ] || [ "$version" = "$(basename "${bin%/bin}")" ] ||
+    die "Debian $suite has another PostgreSQL than $version: /$bin"
 
 say "importing it into Docker"
 data=/var/lib/postgresql/data
@@ -133,4 +88,4 @@ DOCKERFILE
     tail -n 30 "$work/log" >&2
     die "docker build failed"
 }
-say "$tag is ready"
+say "$tag is ready, of Debian $suite, after $SECONDS s"
