@@ -7,6 +7,7 @@
 #     .ci/bare.sh forky user quickstart  only the first of the two (or: tests)
 #     .ci/bare.sh bookworm nosudo setup  as a person without; only what tests/setup.sh does
 #     .ci/bare.sh trixie-backports root  with Debian's backports enabled
+#     .ci/bare.sh forky root run COMMAND another command, in a checkout
 #
 # The commands are taken out of README.md. What is tried is the committed HEAD,
 # as a tar: a bare machine has no git. There is no Docker in the container, so
@@ -19,10 +20,10 @@ cd "$(dirname "$0")/.."
 say() { echo "bare: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-name=${1:-} who=${2:-} what=${3:-all}
+name=${1:-} who=${2:-} what=${3:-all} command=${4:-}
 suite=${name%-backports}
-[[ -n $name && $who =~ ^(root|user|nosudo)$ && $what =~ ^(setup|quickstart|tests|all)$ ]] ||
-    die "usage: $0 SUITE root|user|nosudo [setup|quickstart|tests]"
+[[ -n $name && $who =~ ^(root|user|nosudo)$ && $what =~ ^(setup|quickstart|tests|all|run)$ ]] ||
+    die "usage: $0 SUITE root|user|nosudo [setup|quickstart|tests|run COMMAND]"
 
 # The commands of the section "Try it": the first of each kind, as it stands in a code fence.
 commands=$(sed -n '/^## Try it/,/^## [^T]/p' README.md | awk '/^```/ { code = !code; next } code')
@@ -93,6 +94,10 @@ try() {
     return "$status"
 }
 
+if [ "$what" = run ]; then
+    try "$command"
+    exit
+fi
 if [ "$what" = setup ]; then
     try "sh tests/setup.sh quickstart"
     try "sh tests/setup.sh"
