@@ -9,11 +9,11 @@
 #     .ci/bare.sh trixie-backports root  with Debian's backports enabled
 #     .ci/bare.sh forky root run COMMAND another command, in a checkout
 #
-# The commands are taken out of README.md. What is tried is the committed HEAD,
-# as a tar: a bare machine has no git. There is no Docker in the container, so
-# the tests use the PostgreSQL that tests/setup.sh installs. From this machine it
-# gets the network, apt's proxy and mirror, and the certificates it trusts.
-# Needs root, for debootstrap. The bare image is kept: pgqrs-bare:SUITE.
+# The script takes the commands out of README.md, and tries the committed HEAD, as
+# a tar: a bare machine has no git. The container has no Docker, so the tests use
+# the PostgreSQL that tests/setup.sh installs. From this machine the container gets
+# the network, apt's proxy and mirror, and the certificates that are trusted.
+# debootstrap needs root. The bare image is kept: pgqrs-bare:SUITE.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

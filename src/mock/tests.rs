@@ -1,4 +1,5 @@
-//! What is the in-memory store's own. The conformance suite runs on it in `tests/mock`.
+//! The in-memory store's own clock, faults, views and transactions. The conformance suite runs on it
+//! in `tests/mock`.
 
 mod clock;
 mod fault;

@@ -1,4 +1,5 @@
-//! What only the store's own insides show. The conformance suite runs on it in `tests/sqlite`.
+//! The store's insides: flushes, plans, shared transactions. The conformance suite runs on it in
+//! `tests/sqlite`.
 
 mod flush;
 mod front;

@@ -1,6 +1,11 @@
 //! The conformance suite: what a [`Store`](pgqrs::Store) promises, as tests that any store
 //! can run. [`MockStore`](pgqrs::MockStore), `PgStore` and `SqliteStore` pass it.
 //!
+//! ```toml
+//! [dev-dependencies]
+//! pgqrs-testing = { path = "../pgqrs/crates/pgqrs-testing" } # beside the clone, say
+//! ```
+//!
 //! Write a [`Harness`], which makes fresh stores and moves their clock, and name it in
 //! [`conformance!`]: every case becomes a `#[test]` of its own, in the module where the
 //! macro stands. A store that is [`Transactional`](pgqrs::Transactional) has a
