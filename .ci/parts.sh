@@ -1,4 +1,5 @@
 # For .ci/run and .ci/full: parts of a run, and how long each took.
+# shellcheck shell=bash
 
 export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
 
@@ -22,13 +23,19 @@ minutes() {
     printf '%3d:%02d' $(($1 / 60)) $(($1 % 60))
 }
 
-# The table of times, which ends a run, and the versions that the logs given say were tested.
+# What ends a run: the versions that the logs given say were tested; the times come by themselves.
 summary() {
     end_part
     printf '\n== done\nPostgreSQL versions tested:\n'
-    grep -h '^pgqrs tests: PostgreSQL' "$@" | sort -u
+    cat /dev/null "$@" | grep '^pgqrs tests: PostgreSQL' | sort -u || echo "none in this run"
+}
+
+# Also of a run that failed.
+times() {
+    end_part
     printf 'minutes:seconds of each part:\n%s%s  in all\n' "$part_times" "$(minutes "$SECONDS")"
 }
+trap times EXIT
 
 # without_docker COMMAND...: for tests that are to run on the machine's own PostgreSQL.
 without_docker() {

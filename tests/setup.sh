@@ -10,6 +10,7 @@
 # shellcheck disable=SC2086 # lists of words, here and there
 set -eu
 began=$(date +%s)
+cargo_of_caller=$(command -v cargo || true)
 export LC_ALL=C PATH="$HOME/.cargo/bin:$PATH:/usr/sbin"
 wanted=$(sed -n 's/^rust-version *= *"\(.*\)".*/\1/p' "$(dirname "$0")/../Cargo.toml" | head -n 1)
 
@@ -42,13 +43,18 @@ found=$(rust)
 no_rust=
 new_enough "${found:-1.0}" || no_rust=yes
 
-took() { say "$*, after $(($(date +%s) - began)) s"; }
+# The last words.
+took() {
+    [ -n "$cargo_of_caller" ] || [ ! -x "$HOME/.cargo/bin/cargo" ] ||
+        say "cargo is in ~/.cargo/bin: put that on the PATH, as a new login shell does"
+    say "$*, after $(($(date +%s) - began)) s"
+}
 if [ -z "$lacks$no_rust" ]; then
     took "nothing to install: everything was there (Rust $found)"
     exit 0
 fi
 
-refresh=: # the package manager's lists
+refresh= # for the package manager's lists, where it has some
 for manager in apt-get dnf apk brew none; do have $manager && break; done
 case $manager in
 apt-get) refresh="apt-get update -qq" add="apt-get install -y -qq --no-install-recommends" ;;
@@ -106,7 +112,7 @@ if [ "$(id -u)" = 0 ] || [ $manager = brew ]; then
 elif have sudo && sudo true; then
     root="sudo env"
 fi
-[ -z "$root" ] || $root $refresh
+[ -z "$root" ] || [ -z "$refresh" ] || $root $refresh
 
 packages='' rust_packages='' suitable='' rustup=''
 for thing in $lacks; do packages="$packages $(packages_of "$thing")"; done
@@ -134,7 +140,7 @@ if [ -n "$packages$rust_packages" ]; then
     command=${packages:+"$add$packages"}${rust_packages:+"${packages:+ && }$add $rust_packages"}
     if [ -z "$root" ]; then
         say "this needs root, and there is no sudo that makes us root. Ask an administrator for"
-        say "    $refresh && $command"
+        say "    ${refresh:+$refresh && }$command"
         say "and run this again."
         exit 1
     fi
@@ -142,11 +148,9 @@ if [ -n "$packages$rust_packages" ]; then
     # Debian would make a cluster along with PostgreSQL's programs, and start it.
     debian=/etc/postgresql-common
     case $manager$packages in apt-get*postgresql*)
-        if [ ! -e $debian/createcluster.conf ]; then
-            trap '$root rm -f $debian/createcluster.d/pgqrs.conf' EXIT
-            $root sh -c "mkdir -p $debian/createcluster.d
-                echo create_main_cluster = false >$debian/createcluster.d/pgqrs.conf"
-        fi ;;
+        trap '$root rm -f $debian/createcluster.d/pgqrs.conf' EXIT
+        $root sh -c "mkdir -p $debian/createcluster.d
+            echo create_main_cluster = false >$debian/createcluster.d/pgqrs.conf" ;;
     esac
     $root DEBIAN_FRONTEND=noninteractive sh -c "$command" >/dev/null
 fi

@@ -1,24 +1,30 @@
 //! The example `quickstart` as it is without any setting: on a file where it is started.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use pgqrs::SqliteStore;
+use pgqrs::{SqliteStore, Store};
 use pgqrs_tests::quickstart::Quickstart;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_quickstart_on_both");
+
+/// Without settings.
+fn quickstart(directory: &Path) -> Quickstart<'_> {
+    Quickstart {
+        program: PROGRAM,
+        settings: &[],
+        directory,
+    }
+}
 
 #[test]
 fn a_killed_quickstart_is_finished_by_the_next_one() {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(directory.path().join("quickstart.db")).unwrap();
-    let quickstart = Quickstart {
-        program: PROGRAM,
-        dsn: None,
-        directory: directory.path(),
-    };
-    quickstart.is_finished_by_the_next_one(&store);
+    quickstart(directory.path()).is_finished_by_the_next_one(&store);
 }
 
 /// Names that are almost those of its own files.
@@ -41,12 +47,7 @@ fn sums_what_is_not_its_own(quickstart: &Quickstart<'_>, folder: &Path) {
 #[test]
 fn a_quickstart_leaves_its_own_files_alone() {
     let directory = tempfile::tempdir().unwrap();
-    let quickstart = Quickstart {
-        program: PROGRAM,
-        dsn: None,
-        directory: directory.path(),
-    };
-    sums_what_is_not_its_own(&quickstart, Path::new("."));
+    sums_what_is_not_its_own(&quickstart(directory.path()), Path::new("."));
 }
 
 #[test]
@@ -59,8 +60,46 @@ fn a_quickstart_knows_its_database_by_another_path() {
     symlink(directory.path().join("q"), directory.path().join("to-q")).unwrap();
     let quickstart = Quickstart {
         program: PROGRAM,
-        dsn: Some(&format!("sqlite://{}", link.join("q").display())),
+        settings: &[(
+            "PGQRS_DSN",
+            &format!("sqlite://{}", link.join("q").display()),
+        )],
         directory: directory.path(),
     };
     sums_what_is_not_its_own(&quickstart, &link);
+}
+
+#[test]
+fn the_sums_are_those_of_the_last_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = tempfile::tempdir().unwrap();
+    let (kept, gone) = (files.path().join("kept"), files.path().join("gone"));
+    fs::write(&kept, "before").unwrap();
+    fs::write(&gone, "before").unwrap();
+    let quickstart = quickstart(directory.path());
+    quickstart.run(files.path());
+    fs::write(&kept, "after").unwrap();
+    fs::remove_file(&gone).unwrap();
+    quickstart.run(files.path());
+    let sums = fs::read_to_string(directory.path().join("quickstart.sha256")).unwrap();
+    // printf after | sha256sum
+    let sum = "f39592393ef0859cb196a52693d2cea00fb2df784b3c04ae54aa7cadb8e562f8";
+    let kept = kept.canonicalize().unwrap();
+    assert_eq!(sums, format!("{sum}  {}\n", kept.display()));
+}
+
+/// A name that is no text: its file cannot be read by the text that stands for it.
+#[test]
+fn a_file_that_cannot_be_read_is_a_dead_letter() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = tempfile::tempdir().unwrap();
+    let folder = files.path().join(OsStr::from_bytes(b"f\xff"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("one"), "one").unwrap();
+    let quickstart = quickstart(directory.path());
+    let said = quickstart.run(&folder);
+    assert!(said.contains("1 dead-lettered"), "{said}");
+    assert!(quickstart.summed().is_empty());
+    let store = SqliteStore::open(directory.path().join("quickstart.db")).unwrap();
+    assert_eq!(store.counts("quickstart").unwrap().dead, 1);
 }

@@ -1,4 +1,4 @@
-//! The example `quickstart`: killed in the middle, and on a folder that its own files are in.
+//! The example `quickstart`, as a process.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,11 +12,11 @@ use pgqrs_test_support::wait_until;
 const FILES: usize = 20_000;
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// The quickstart's program, and where it keeps its queue.
+/// The program, and where it keeps its queue.
 pub struct Quickstart<'a> {
     pub program: &'a str,
-    /// None: in quickstart.db, where it is started.
-    pub dsn: Option<&'a str>,
+    /// Environment variables. Without `PGQRS_DSN` the queue is in quickstart.db, where it is started.
+    pub settings: &'a [(&'a str, &'a str)],
     /// Where it is started.
     pub directory: &'a Path,
 }
@@ -26,9 +26,7 @@ impl Quickstart<'_> {
         let mut command = Command::new(self.program);
         command.arg(folder).current_dir(self.directory);
         command.stdout(Stdio::piped()).env_remove("PGQRS_DSN");
-        if let Some(dsn) = self.dsn {
-            command.env("PGQRS_DSN", dsn);
-        }
+        command.envs(self.settings.iter().copied());
         command
     }
 
