@@ -11,7 +11,10 @@ use crate::span::span_micros;
 
 impl SqliteStore {
     /// Moves every moment in the database into the past, as if so much time had gone by for all
-    /// who share it: leases run out, delayed messages come due.
+    /// who share it: leases expire, delayed messages come due.
+    ///
+    /// For the conformance suite, which cannot reach a database in memory by other means. Not
+    /// covered by semver.
     #[doc(hidden)]
     pub fn advance(&self, by: Duration) -> Result<()> {
         self.write("advance", Flush::No, move |db| {

@@ -241,7 +241,7 @@ pub(super) const TABLES: &str = "
 
 pub(super) const VERSION: &str = "SELECT schema_version FROM pgqrs_store";
 
-/// Only for tests, so outside the list: these walk over all there is. By how much
+/// For tests, so outside the list: these walk over all there is. ?1 is by how much.
 pub(super) const ADVANCE: [&str; 5] = [
     "UPDATE pgqrs_live SET vt = vt - ?1",
     "UPDATE pgqrs_scheduled SET vt = vt - ?1",

@@ -15,13 +15,19 @@ use crate::settings::Settings;
 /// A store in front of another one: it passes every call on, except those that you write.
 ///
 /// Whatever implements this is a [`Store`], and [`Transactional`] where the inner store is. A
-/// layer can count calls, log them, refuse some or change their answers, over any store and
-/// between any two.
+/// layer can count calls, log them, refuse some or change their answers, over any store. `&S`,
+/// `Box<S>` and `Arc<S>` are layers that change nothing, so handles to a store are stores.
 ///
-/// `&S`, `Box<S>` and `Arc<S>` are layers that change nothing, so handles to a store are stores.
+/// Two things to know when you write some of the methods:
 ///
-/// The methods have the names of those of [`Store`]. Import one of the two traits where you call
-/// them on a layer, or say which you mean: `Store::counts(&layer, "tasks")`.
+/// - [`archive_and_dequeue`](Self::archive_and_dequeue) is not passed on. It becomes a `settle` and
+///   a `dequeue` of this layer, so that yours see it, in two commits instead of one.
+/// - Calls in a caller's transaction do not come by `enqueue` and `settle`. Write
+///   [`enqueue_in`](Self::enqueue_in) and [`settle_in`](Self::settle_in) for them.
+///
+/// The methods have the names of those of [`Store`]. Where both traits are imported, a call on a
+/// layer, also on `&S`, `Box<S>` or `Arc<S>`, has to say which it means:
+/// `Store::counts(&layer, "tasks")`.
 ///
 /// # Examples
 ///

@@ -36,7 +36,7 @@ impl TransactionalHarness for InMemory {
     }
 }
 
-/// The same store as nobody knows its type: every call goes through the forwarding.
+/// The same store behind `Arc<dyn Store>`, which passes every call on.
 #[derive(Default)]
 struct Forwarded(MockStore);
 

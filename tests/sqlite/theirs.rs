@@ -2,15 +2,12 @@
 
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use pgqrs::rusqlite::{Connection, TransactionBehavior};
 use pgqrs::{Consumer, ErrorKind, Producer, SqliteStore, Store};
 
 use crate::file::InFile;
-use pgqrs_test_support::wait_until;
-
-const MINUTE: Duration = Duration::from_secs(60);
+use pgqrs_test_support::{MINUTE, wait_until};
 
 /// Has another connection write until somebody waits for it: a deferred transaction, and a
 /// connection in none, wait as an immediate one does.

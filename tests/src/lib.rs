@@ -1,4 +1,4 @@
-//! What several of the tests share: other than `pgqrs-test-support`, it knows the library.
+//! What several of the tests share. Unlike `pgqrs-test-support`, this crate knows the library.
 
 pub mod chaos;
 pub mod model;

@@ -3,7 +3,7 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! pgqrs-testing = { path = "../pgqrs/crates/pgqrs-testing" } # beside the clone, say
+//! pgqrs-testing = { path = "../pgqrs/crates/pgqrs-testing" } # where the clone is
 //! ```
 //!
 //! Write a [`Harness`], which makes fresh stores and moves their clock, and name it in

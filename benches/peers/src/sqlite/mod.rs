@@ -61,7 +61,8 @@ impl Programs {
 /// As this program itself was built: optimized or not.
 fn build(name: &str) -> Result<PathBuf> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    let target = package.join("target");
+    // With ours, as much of it is the same.
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
     command
