@@ -3,7 +3,7 @@
 //! There is one version of it so far, so what an upgrade does is done to that one: every function
 //! is replaced, and tables get columns, in one transaction, while everybody works. Once there is a
 //! second version, [`upgrade`] is to be `install` of that. The processes of the older version are there
-//! already: build its example `chaos_client`, and set `PGQRS_OLDER_CLIENT` to where that is.
+//! already: build its program `chaos_client` (`-p pgqrs-tests`), and set `PGQRS_OLDER_CLIENT` to where that is.
 
 use std::env;
 use std::path::Path;
