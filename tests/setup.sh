@@ -166,8 +166,8 @@ if ! new_enough "${found:-1.0}"; then
     if [ -n "$suitable" ] && ! have rustup; then
         say "Ask an administrator for: $add $suitable"
     else
-        say "Does this machine reach sh.rustup.rs and static.rust-lang.org? Else put a newer cargo and rustc"
-        say "on the PATH, or use a newer distribution (of Debian: trixie does), and run this again."
+        say "Does this machine reach rustup's servers? If not, put a newer cargo and rustc on the PATH, or use"
+        say "a newer distribution (of Debian: trixie does), and run this again."
     fi
     exit 1
 fi
