@@ -24,13 +24,22 @@ pub(crate) fn store_on(server: &Cluster) -> PgStore {
     store
 }
 
-/// A store whose sessions can be told from all others by their application name.
+/// A URL whose sessions can be told from all others by their application name.
+pub(crate) fn named(dsn: &str, name: &str) -> String {
+    let separator = if dsn.contains('?') { '&' } else { '?' };
+    format!("{dsn}{separator}application_name={name}")
+}
+
+/// Whether there are sessions of that name.
+pub(crate) fn has_sessions(client: &mut Client, name: &str) -> bool {
+    let sql = "SELECT FROM pg_stat_activity WHERE application_name = $1";
+    !client.query(sql, &[&name]).unwrap().is_empty()
+}
+
+/// A store whose sessions have that name.
 pub(crate) fn named_store(name: &str) -> (Pg, Client) {
     let schema = Schema::new();
-    let dsn = schema.dsn();
-    let separator = if dsn.contains('?') { '&' } else { '?' };
-    let named = PgStore::builder(&format!("{dsn}{separator}application_name={name}"));
-    let named = named.schema(schema.name());
+    let named = PgStore::builder(&named(schema.dsn(), name)).schema(schema.name());
     let pg = Pg::in_schema(schema, |_| named);
     pg.store.create_queue("tasks").unwrap();
     let client = pg.client();
@@ -42,8 +51,7 @@ fn terminate(client: &mut Client, name: &str) -> usize {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1";
     let ended = client.query(sql, &[&name]).unwrap().len();
     wait_until("the sessions to end", DEADLINE, || {
-        let sql = "SELECT FROM pg_stat_activity WHERE application_name = $1";
-        client.query(sql, &[&name]).unwrap().is_empty()
+        !has_sessions(client, name)
     });
     ended
 }
